@@ -1,0 +1,68 @@
+"""Errors of the contract.
+
+ContractError
+├── TopicError      a topic that is none of ours
+├── MessageError    a payload that is not a message of this version (has a ``reason`` code)
+└── DocumentError   a configuration file, with all its problems at once
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ContractError(Exception):
+    """Root of the errors of this package."""
+
+
+class TopicError(ContractError):
+    """A topic name that SPEC 2 does not know."""
+
+
+class RejectReason(StrEnum):
+    """Why a message was kept aside (fixed set: it is a metric label)."""
+
+    NOT_JSON = "not_json"
+    TOO_LARGE = "too_large"
+    WRONG_VERSION = "wrong_version"
+    INVALID = "invalid"
+    WRONG_POINT = "wrong_point"
+    UNKNOWN_POINT = "unknown_point"
+    UNKNOWN_TOPIC = "unknown_topic"
+
+
+class MessageError(ContractError):
+    """A payload that cannot be taken as a message.
+
+    ``reason`` is the code that is counted, ``detail`` the sentence for the log.
+    """
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file: where it stands, what is wrong, what is allowed.
+
+    ``line`` counts from 1; 0 means the file as a whole.
+    """
+
+    file: str
+    line: int
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.where}: {self.what}" if self.where else f"{place}: {self.what}"
+
+
+class DocumentError(ContractError):
+    """A configuration file with one or more problems; all of them are listed."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)

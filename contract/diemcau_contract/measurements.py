@@ -1,0 +1,108 @@
+"""What was measured: plain frozen values, filled by the engine, carried by messages (SPEC 4).
+
+Every ratio lies in 0..1, every time is in seconds, every rate counts bits at the IP layer.
+``None`` means "not measured", never zero.
+"""
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Quantiles:
+    """Quantiles of a delay; ``p99`` and the ends are absent where they were not taken."""
+
+    p50: float
+    p95: float
+    p99: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Bin:
+    """100 ms of one direction: counts by send time, bytes at the IP layer."""
+
+    sent: int
+    received: int
+    received_bytes: int
+    queue_delay_max_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Bursts:
+    """Runs of consecutive lost packets: how many, how long, how far apart."""
+
+    count: int
+    length_max: int
+    length_mean: float
+    spacing_mean_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class TrafficStatistics:
+    """One direction of one step, counted by its receiver."""
+
+    packets_sent: int
+    packets_received: int
+    duplicates: int
+    loss_ratio: float
+    loss_ratio_low: float
+    loss_ratio_high: float
+    loss_ratio_worst_200ms: float
+    loss_ratio_worst_15s: float
+    bursts: Bursts | None
+    queue_delay_seconds: Quantiles | None
+    jitter_seconds: float | None
+    reorder_ratio: float
+    late_frame_ratio: float | None
+    offered_bits_per_second: float
+    carried_bits_per_second: float
+    duration_seconds: float
+    bins: tuple[Bin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class SenderStatistics:
+    """How well a sender kept its own schedule: guards of the result's validity."""
+
+    packets_sent: int
+    bytes_sent: int
+    send_errors: int
+    schedule_error_p50_seconds: float
+    schedule_error_p99_seconds: float
+    schedule_error_max_seconds: float
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class EndStatistics:
+    """State of one measuring end during a step: guards of the result's validity."""
+
+    local_drops: int
+    cpu_ratio: float | None
+    """Busy share of the whole machine, 0..1."""
+    clock_step_seconds: float | None
+    """Size of a step of the wall clock seen during the step, or None."""
+    clock_synchronised: bool | None
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class StampStatistics:
+    """A STAMP flow (RFC 8762) seen by its Session-Sender."""
+
+    packets_sent: int
+    packets_received: int
+    loss_ratio_up: float | None
+    loss_ratio_down: float | None
+    rtt_seconds: Quantiles | None
+    queue_delay_up_seconds: Quantiles | None
+    queue_delay_down_seconds: Quantiles | None
+    clock_offset_seconds: float | None
+    """Hub clock minus point clock at the smallest round trip."""
+    clock_offset_bound_seconds: float | None
+    """Half of the smallest round trip: the offset is known to within this."""
+    dscp_sent: int | None = None
+    dscp_received: int | None = None
+    path_mtu_bytes: int | None = None

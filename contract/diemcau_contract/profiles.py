@@ -1,0 +1,78 @@
+"""Profiles: planned bit rates per point and the limits to judge by (SPEC 6.1)."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from diemcau_contract.messages import TrafficPlan
+from diemcau_contract.words import Identifier
+
+
+class Limit(BaseModel):
+    """A measure is ok up to ``warn``, a warning up to ``bad``, bad beyond."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    warn: float = Field(ge=0)
+    bad: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.warn > self.bad:
+            message = f"warn ({self.warn:g}) must not be above bad ({self.bad:g})"
+            raise ValueError(message)
+        return self
+
+
+class RatioLimit(Limit):
+    """A limit on a share, 0 to 1."""
+
+    warn: float = Field(ge=0, le=1)
+    bad: float = Field(ge=0, le=1)
+
+
+class SecondsLimit(Limit):
+    """A limit on a delay in seconds, at most 10."""
+
+    warn: float = Field(ge=0, le=10)
+    bad: float = Field(ge=0, le=10)
+
+
+class Limits(BaseModel):
+    """Limits of a line; the defaults are the windowed limits of Teams' client-to-edge table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss_ratio: RatioLimit = RatioLimit(warn=0.005, bad=0.01)
+    loss_ratio_worst_200ms: RatioLimit = RatioLimit(warn=0.10, bad=0.20)
+    queue_delay_p95_seconds: SecondsLimit = SecondsLimit(warn=0.030, bad=0.060)
+    jitter_seconds: SecondsLimit = SecondsLimit(warn=0.015, bad=0.030)
+    reorder_ratio: RatioLimit = RatioLimit(warn=0.0005, bad=0.005)
+    late_frame_ratio: RatioLimit = RatioLimit(warn=0.005, bad=0.02)
+    rtt_p95_seconds: SecondsLimit = SecondsLimit(warn=0.100, bad=0.150)
+
+
+class Guards(BaseModel):
+    """When a measurement is not valid, so that its point is ``unknown`` and not bad."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule_error_p99_seconds: float = Field(default=0.005, gt=0, le=1)
+    local_drop_ratio: float = Field(default=0.001, ge=0, le=1)
+    cpu_ratio: float = Field(default=0.95, gt=0, le=1)
+    clock_step_seconds: float = Field(default=0.010, gt=0, le=60)
+    packets_min: int = Field(default=100, ge=1)
+
+
+class Profile(BaseModel):
+    """Planned traffic of a point in each direction, with limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Identifier
+    name: str = Field(min_length=1, max_length=80)
+    up: TrafficPlan
+    down: TrafficPlan
+    dscp: int = Field(default=34, ge=0, le=63)
+    limits: Limits = Limits()
+    guards: Guards = Guards()

@@ -1,0 +1,174 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from diemcau_contract.causes import WORDING, Cause, action
+from diemcau_contract.judge import LoadEvidence, PointEvidence, judge, worst
+from diemcau_contract.measurements import (
+    EndStatistics,
+    Quantiles,
+    SenderStatistics,
+    StampStatistics,
+    TrafficStatistics,
+)
+from diemcau_contract.messages import DeviceResult, HostState, TrafficPlan
+from diemcau_contract.profiles import Profile
+from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
+
+PLAN = TrafficPlan(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
+PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
+SENDER = SenderStatistics(2000, 1_000_000, 0, 0.0001, 0.0005, 0.001)
+END = EndStatistics(0, 0.2, None, True)
+CLEAN = TrafficStatistics(
+    packets_sent=2000, packets_received=2000, duplicates=0, loss_ratio=0.0, loss_ratio_low=0.0,
+    loss_ratio_high=0.002, loss_ratio_worst_200ms=0.0, loss_ratio_worst_15s=0.0, bursts=None,
+    queue_delay_seconds=Quantiles(p50=0.001, p95=0.004, p99=0.01), jitter_seconds=0.001,
+    reorder_ratio=0.0, late_frame_ratio=0.0, offered_bits_per_second=1.2e6,
+    carried_bits_per_second=1.2e6, duration_seconds=15.0,
+)  # fmt: skip
+STAMP = StampStatistics(
+    packets_sent=150, packets_received=150, loss_ratio_up=0.0, loss_ratio_down=0.0,
+    rtt_seconds=Quantiles(p50=0.01, p95=0.02, min=0.009, max=0.03), queue_delay_up_seconds=None,
+    queue_delay_down_seconds=None, clock_offset_seconds=0.0, clock_offset_bound_seconds=0.005,
+)  # fmt: skip
+CAMERA = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK)
+
+
+def evidence(**changes: Any) -> PointEvidence:
+    whole = PointEvidence(
+        point="bom-bo", name="Xã Bom Bo", agent_answered=True, udp_answered=True, idle=STAMP,
+        loaded=STAMP, up=LoadEvidence(CLEAN, SENDER), down=LoadEvidence(CLEAN, SENDER),
+        point_end=END, hub_end=END, devices=(CAMERA,), host=HostState(medium="cable"),
+    )  # fmt: skip
+    return replace(whole, **changes)
+
+
+def lossy(ratio: float) -> LoadEvidence:
+    traffic = replace(
+        CLEAN, loss_ratio=ratio, loss_ratio_worst_15s=ratio, loss_ratio_low=ratio * 0.8,
+        loss_ratio_high=ratio * 1.2,
+    )  # fmt: skip
+    return LoadEvidence(traffic, SENDER)
+
+
+def test_a_clean_whole_test_is_ready_with_high_confidence() -> None:
+    """Nothing wrong, nothing to do, no cause."""
+    said = judge(evidence(), PROFILE)
+
+    assert (said.verdict, said.confidence, said.cause) == (Verdict.READY, Confidence.HIGH, None)
+    assert said.action.vi == "Không cần làm gì."
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [
+        (0.005, Verdict.READY),
+        (0.0051, Verdict.DEGRADED),
+        (0.01, Verdict.DEGRADED),
+        (0.0101, Verdict.NOT_READY),
+    ],
+)
+def test_loss_is_judged_on_and_just_over_each_limit(ratio: float, verdict: Verdict) -> None:
+    """A value on the limit still passes it, one just over does not."""
+    assert judge(evidence(up=lossy(ratio)), PROFILE).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "cause"),
+    [
+        ({"agent_answered": False}, Verdict.NOT_READY, Cause.AGENT_SILENT),
+        ({"udp_answered": False}, Verdict.NOT_READY, Cause.FIREWALL),
+        ({"udp_answered": None}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        ({"up": lossy(0.05)}, Verdict.NOT_READY, Cause.OWN_LINE_UP),
+        ({"down": lossy(0.05)}, Verdict.NOT_READY, Cause.OWN_LINE_DOWN),
+        ({"up": lossy(0.05), "down": lossy(0.05)}, Verdict.NOT_READY, Cause.OWN_LINE),
+        ({"up": lossy(0.05), "host": HostState(medium="wifi")}, Verdict.NOT_READY, Cause.WIFI),
+        ({"up": LoadEvidence()}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        (
+            {"up": lossy(0.05), "point_end": replace(END, cpu_ratio=0.99)},
+            Verdict.UNKNOWN,
+            Cause.PC_BUSY,
+        ),
+        (
+            {"up": lossy(0.05), "point_end": replace(END, clock_step_seconds=-2.0)},
+            Verdict.UNKNOWN,
+            Cause.CLOCK_STEP,
+        ),
+        ({"hub_end": replace(END, local_drops=100)}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        (
+            {"devices": (CAMERA.model_copy(update={"status": Status.BAD, "causes": (Cause.BLACK,)}),)},
+            Verdict.NOT_READY,
+            Cause.BLACK,
+        ),
+        ({"devices": ()}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        (
+            {"devices": (CAMERA.model_copy(update={"status": Status.IN_USE}),)},
+            Verdict.READY,
+            None,
+        ),
+    ],
+)  # fmt: skip
+def test_each_kind_of_fault_has_its_verdict_and_cause(
+    changes: dict[str, Any], verdict: Verdict, cause: Cause | None
+) -> None:
+    """One fault at a time leads to one verdict and one cause."""
+    said = judge(evidence(**changes), PROFILE)
+
+    assert (said.verdict, said.cause) == (verdict, cause)
+
+
+def test_an_invalid_measurement_is_never_called_a_bad_line() -> None:
+    """Late sends of a busy PC make the line unknown, whatever was lost."""
+    late = replace(SENDER, schedule_error_p99_seconds=0.2)
+    said = judge(evidence(up=replace(lossy(0.3), sender=late)), PROFILE)
+
+    assert (said.verdict, said.cause) == (Verdict.UNKNOWN, Cause.PC_BUSY)
+
+
+def test_a_bad_camera_stays_bad_where_the_line_could_not_be_measured() -> None:
+    """A broken guard hides the line's findings only."""
+    camera = CAMERA.model_copy(update={"status": Status.BAD, "causes": (Cause.BLACK,)})
+    busy = replace(END, cpu_ratio=1.0)
+    said = judge(evidence(point_end=busy, devices=(camera,)), PROFILE)
+
+    assert said.verdict is Verdict.NOT_READY
+
+
+def test_a_shortened_test_is_never_ready() -> None:
+    """A quick test may say not ready or unknown, never ready."""
+    assert judge(evidence(complete=False), PROFILE).verdict is Verdict.UNKNOWN
+    assert judge(evidence(complete=False, up=lossy(0.5)), PROFILE).verdict is Verdict.NOT_READY
+
+
+def test_an_interval_over_a_limit_lowers_the_confidence() -> None:
+    """A loss interval that straddles a limit is said to be uncertain."""
+    unsure = replace(CLEAN, loss_ratio_low=0.0, loss_ratio_high=0.006)
+    said = judge(evidence(up=LoadEvidence(unsure, SENDER)), PROFILE)
+
+    assert said.confidence is Confidence.MEDIUM
+
+
+def test_the_worst_of_no_points_is_unknown() -> None:
+    """An empty test says nothing good."""
+    assert worst([]) is Verdict.UNKNOWN
+    assert worst([Verdict.READY, Verdict.UNKNOWN, Verdict.NOT_READY]) is Verdict.NOT_READY
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_has_whole_sentences_in_both_languages(cause: Cause) -> None:
+    """No cause without words, no brace left in a sentence."""
+    text = action(cause, device="camera", port=8620)
+
+    assert all(WORDING[cause].name.in_language(language) for language in ("vi", "en"))
+    assert text.vi.endswith(".")
+    assert text.en.endswith(".")
+    assert not set("{}") & set(text.vi + text.en)
+
+
+def test_the_action_names_the_numbers() -> None:
+    """A technician reads what was measured, with a decimal comma in Vietnamese."""
+    said = judge(evidence(up=lossy(0.031)), PROFILE)
+
+    assert "mất 3,1 % gói" in said.action.vi
+    assert "3.1 % lost" in said.action.en
