@@ -1,0 +1,68 @@
+# Every target works on a machine with nothing but Debian's python3 (3.11 or newer), make and git.
+# PYTHON=… chooses the interpreter, ARGS=… is passed on to the program that a target runs.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.stamp-run
+DEV := $(VENV)/.stamp-dev
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --extra agent --extra server --group build
+
+.PHONY: help demo test coverage check format bench lock clean run dev
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUN) ## a district of 16 rooms on this machine (ARGS=--once ends after one test)
+	@$(BIN)/diemcau demo $(ARGS)
+
+test: $(DEV) ## all tests; as root, installs the programs that they need
+	@scripts/test-packages.sh
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 -rs $(ARGS)
+
+coverage: $(DEV) ## all tests, with branch coverage
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 -rs --cov $(ARGS)
+
+check: $(DEV) ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(DEV) ## set the format and what else the linter can set right
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: $(DEV) ## the figures of the project on this machine
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(ARGS)
+
+# The second file starts as a copy of the first: uv keeps the versions that it finds there.
+lock: $(DEV) ## write requirements/ anew (ARGS=--upgrade takes newer versions)
+	@$(COMPILE) --extra postgresql --group dev --output-file requirements/dev.txt $(ARGS)
+	@cp requirements/dev.txt requirements/run.txt
+	@$(COMPILE) --output-file requirements/run.txt
+	@! grep -n '://' requirements/*.txt
+
+run: $(RUN) ## .venv with what the programs need
+
+dev: $(DEV) ## .venv with what tests and checks need as well
+
+clean: ## remove .venv, what was built, and caches
+	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): requirements/run.txt pyproject.toml scripts/venv.sh
+	@scripts/venv.sh requirements/run.txt
+	@touch $@
+
+$(DEV): requirements/dev.txt pyproject.toml scripts/venv.sh
+	@scripts/venv.sh requirements/dev.txt
+	@touch $(RUN) $@
