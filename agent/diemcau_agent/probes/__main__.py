@@ -1,0 +1,55 @@
+"""The child process of one probe: ``python -m diemcau_agent.probes KIND [LIMIT_SECONDS]``.
+
+Settings are read as JSON from standard input, the result is one JSON object on standard output;
+whatever the probe or its libraries print goes to standard error, which is the probe's log.
+"""
+
+import faulthandler
+import json
+import os
+import sys
+from typing import Final
+
+from diemcau_agent.probes.log import note
+from diemcau_agent.probes.result import to_json
+from diemcau_agent.probes.table import PROBES, Probe
+
+STARTED: Final = "probe started"
+"""Logged once the libraries are loaded: time lost before it is not the device's."""
+
+_NICENESS: Final = 10
+_GRACE_SECONDS: Final = 2.0
+
+
+def main(arguments: list[str]) -> None:
+    """Run one probe and leave the process; never returns."""
+    kind = arguments[0]
+    limit_seconds = float(arguments[1]) if len(arguments) > 1 else None
+    result_file = _keep_standard_output()
+    faulthandler.enable()
+    if limit_seconds is not None:
+        # Without its parent nobody would end a child that hangs in a driver.
+        faulthandler.dump_traceback_later(limit_seconds + _GRACE_SECONDS, exit=True)
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    # One probe needs no pool of threads for its few small arrays: it costs start-up time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    settings = json.load(sys.stdin.buffer)
+    # A function's own address instead of a row's name runs a probe that is not in the table.
+    row = PROBES[kind] if ":" not in kind else Probe(kind, 0.0, None)
+    function = row.load()
+    note(STARTED)
+    os.write(result_file, to_json(function(settings)))
+    sys.stderr.flush()
+    # Exit handlers of audio and video libraries have been seen to hang; nothing is left to save.
+    os._exit(0)
+
+
+def _keep_standard_output() -> int:
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    return kept
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

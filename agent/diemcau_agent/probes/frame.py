@@ -1,0 +1,171 @@
+"""The frame around every probe: own process, hard time limit, captured log, never an exception.
+
+Blocking; call it through ``asyncio.to_thread`` (the selector loop that the agent needs on
+Windows has no subprocesses of its own).
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import psutil
+from pydantic import ValidationError
+
+from diemcau_agent.probes.result import ProbeResult, from_json
+from diemcau_agent.probes.table import PROBES
+from diemcau_contract.messages import DeviceResult
+
+MAX_LOG_CHARACTERS: Final = 4000
+CPU_STARVED_RATIO: Final = 0.85
+"""Share of all processors' time above which a child of low priority hardly runs."""
+
+_STARTED: Final = b"probe started"
+_CREDENTIALS: Final = re.compile(r"://[^@/\s'\"]+@")
+_AFTER_KILL_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRun:
+    """What came of one child process."""
+
+    result: ProbeResult
+    log: str
+    """The child's standard error, its last 4,000 characters, logins in addresses struck out."""
+    duration_seconds: float
+    """From start to end of the process."""
+
+
+def run_probe(
+    kind: str,
+    settings: Mapping[str, object],
+    limit_seconds: float | None = None,
+    role: str = "main",
+) -> tuple[DeviceResult, str]:
+    """Look at one device and return the result with the probe's log.
+
+    Args:
+        kind: a kind of device; one without a row in the table is ``not_applicable``.
+        settings: the probe's own settings, JSON values only.
+        limit_seconds: for the whole child; None takes the table's.
+        role: the device's role, carried into the result.
+    """
+    row = PROBES.get(kind)
+    if row is None or row.kind is None:
+        run = ChildRun(ProbeResult("not_applicable"), f"no probe for {kind}", 0.0)
+    else:
+        run = run_child(kind, settings, limit_seconds or row.limit_seconds)
+    return device_result(kind, role, run), run.log
+
+
+def run_child(name: str, settings: Mapping[str, object], limit_seconds: float) -> ChildRun:
+    """Run a row of the table, or a function given as ``module:name``, in a child process.
+
+    Over time is ``bad`` with ``timeout`` once the probe had begun. It is ``unknown`` before that,
+    and with ``cpu_busy`` when the whole PC was busy: then the time says nothing of the device. A
+    child that dies or talks nonsense is ``unknown`` with ``crashed``.
+    """
+    started, cpu_before = time.perf_counter(), cpu_seconds()
+    try:
+        child = _start(name, limit_seconds)
+    except OSError as error:
+        return ChildRun(ProbeResult("unknown", ("crashed",)), f"cannot start: {error}", 0.0)
+    try:
+        output, errors = child.communicate(json.dumps(dict(settings)).encode(), limit_seconds)
+    except subprocess.TimeoutExpired:
+        _, errors = _kill(child)
+        result = _over_time(errors, busy_ratio(cpu_before, cpu_seconds()))
+        ending = "killed: over time"
+    else:
+        result, ending = _read(output, child.returncode), f"exit code {child.returncode}"
+    return ChildRun(result, _log(errors, ending), time.perf_counter() - started)
+
+
+def device_result(kind: str, role: str, run: ChildRun) -> DeviceResult:
+    """Put a child's result into the contract's form; words outside its lists are a crash."""
+    stamp = {
+        "kind": kind,
+        "role": role,
+        "duration_seconds": round(run.duration_seconds, 3),
+        "measured_at": datetime.now(UTC),
+    }
+    result = run.result
+    try:
+        return DeviceResult.model_validate(
+            {
+                **stamp,
+                "status": result.status,
+                "causes": result.causes,
+                "values": dict(result.values),
+            }
+        )
+    except ValidationError:
+        return DeviceResult.model_validate({**stamp, "status": "unknown", "causes": ("crashed",)})
+
+
+def _start(name: str, limit_seconds: float) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "diemcau_agent.probes", name, str(limit_seconds)]
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+    return subprocess.Popen(  # our own interpreter, a name from our own table
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        creationflags=flags,
+        start_new_session=sys.platform != "win32",
+    )
+
+
+def _kill(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    if sys.platform == "win32":
+        child.kill()
+    else:
+        # The child leads its own group and is not yet waited for, so the number is still its own.
+        os.killpg(child.pid, signal.SIGKILL)
+    try:
+        return child.communicate(timeout=_AFTER_KILL_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        # Stuck in a driver: the kernel ends it when the call returns.
+        return late.stdout or b"", late.stderr or b""
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """Return the seconds that all processors were busy and were there since the system's start."""
+    times = psutil.cpu_times()
+    total = sum(times)
+    return total - times.idle - getattr(times, "iowait", 0.0), total
+
+
+def busy_ratio(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Return how busy all processors were between two readings; 0 for no time at all."""
+    elapsed = after[1] - before[1]
+    return (after[0] - before[0]) / elapsed if elapsed > 0.0 else 0.0
+
+
+def _over_time(errors: bytes, cpu_ratio: float) -> ProbeResult:
+    if cpu_ratio >= CPU_STARVED_RATIO:
+        return ProbeResult("unknown", ("timeout", "cpu_busy"), {"cpu_ratio": round(cpu_ratio, 3)})
+    return ProbeResult("bad" if _STARTED in errors else "unknown", ("timeout",))
+
+
+def _read(output: bytes, exit_code: int) -> ProbeResult:
+    if exit_code != 0:
+        return ProbeResult("unknown", ("crashed",))
+    try:
+        return from_json(output)
+    except ValueError:
+        return ProbeResult("unknown", ("crashed",))
+
+
+def _log(errors: bytes, ending: str) -> str:
+    text = _CREDENTIALS.sub("://***@", errors.decode("utf-8", "replace"))
+    return f"{text.rstrip()}\n{ending}\n"[-MAX_LOG_CHARACTERS:]

@@ -1,0 +1,150 @@
+"""The PC itself: load, memory, disk, the way to the hub, clock, power. Runs in the agent."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+
+from diemcau_contract.messages import HostState
+
+Medium = Literal["cable", "wifi", "loopback", "unknown"]
+
+DISK_LEAST_BYTES: Final = 2_000_000_000
+DISK_FULL_BYTES: Final = 200_000_000
+CPU_MOST_RATIO: Final = 0.8
+MEMORY_MOST_RATIO: Final = 0.92
+CLOCK_MOST_SECONDS: Final = 2.0
+_SYS_NET: Final = Path("/sys/class/net")
+_DISCARD_PORT: Final = 9
+_SPEED_UNKNOWN: Final = 65_535
+_WIFI_NAMES: Final = ("wi-fi", "wifi", "wlan", "wireless", "không dây")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What to look at."""
+
+    state_directory: Path
+    """Its disk holds the outbox."""
+    route_to: str
+    """Address or name of the hub: the interface of this route is the one that counts."""
+    clock_synchronised: bool | None = None
+    clock_offset_seconds: float | None = None
+    """Own clock less the hub's, as the line engine measured it."""
+
+
+def read_host(settings: HostSettings) -> HostState:
+    """Read the PC's state; what cannot be read is None. Blocks for some milliseconds.
+
+    The CPU ratio is the mean since the call before; the first call of a process takes the load
+    average of the last minute instead.
+    """
+    cpu_ratio = _cpu_ratio()
+    memory_ratio = psutil.virtual_memory().percent / 100.0
+    disk_free_bytes = _disk_free_bytes(settings.state_directory)
+    name = route_interface(settings.route_to)
+    medium = medium_of(name)
+    battery = _on_mains()
+    causes: list[str] = []
+    if disk_free_bytes is not None and disk_free_bytes < DISK_LEAST_BYTES:
+        causes.append("disk_low")
+    if _clock_is_off(settings):
+        causes.append("clock_off")
+    if cpu_ratio > CPU_MOST_RATIO:
+        causes.append("cpu_busy")
+    if memory_ratio > MEMORY_MOST_RATIO:
+        causes.append("memory_low")
+    if medium == "wifi":
+        causes.append("wifi_only")
+    if battery is False:
+        causes.append("on_battery")
+    full = disk_free_bytes is not None and disk_free_bytes < DISK_FULL_BYTES
+    return HostState.model_validate(
+        {
+            "cpu_ratio": round(cpu_ratio, 3),
+            "memory_ratio": round(memory_ratio, 3),
+            "disk_free_bytes": disk_free_bytes,
+            "medium": medium,
+            "interface_bits_per_second": _speed(name),
+            "clock_synchronised": settings.clock_synchronised,
+            "on_mains": battery,
+            "status": "bad" if full else "warn" if causes else "ok",
+            "causes": tuple(causes),
+        }
+    )
+
+
+def route_interface(address: str) -> str | None:
+    """Return the interface that carries the route to the address; None if there is no route.
+
+    A connected UDP socket sends nothing: the system only chooses its own address.
+    """
+    try:
+        family, _, _, _, target = socket.getaddrinfo(
+            address, _DISCARD_PORT, type=socket.SOCK_DGRAM
+        )[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe_socket:
+            probe_socket.connect(target)
+            own = str(probe_socket.getsockname()[0])
+    except OSError:
+        return None
+    if own.startswith("127."):
+        # All of 127.0.0.0/8 is the loopback's, though only its first address is listed.
+        own = "127.0.0.1"
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(item.address.partition("%")[0] == own.partition("%")[0] for item in addresses):
+            return name
+    return None
+
+
+def medium_of(name: str | None, sys_net: Path = _SYS_NET) -> Medium:
+    """Say whether an interface is cable or Wi-Fi; ``unknown`` for None."""
+    if name is None:
+        return "unknown"
+    if name == "lo" or "loopback" in name.casefold():
+        return "loopback"
+    if psutil.LINUX:
+        wireless = any((sys_net / name / entry).exists() for entry in ("wireless", "phy80211"))
+        return "wifi" if wireless else "cable"
+    return "wifi" if any(word in name.casefold() for word in _WIFI_NAMES) else "cable"
+
+
+def _cpu_ratio() -> float:
+    percent = psutil.cpu_percent(interval=None)
+    if percent > 0.0:
+        return percent / 100.0
+    return min(1.0, psutil.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def _disk_free_bytes(directory: Path) -> int | None:
+    try:
+        return int(psutil.disk_usage(str(directory)).free)
+    except OSError:
+        return None
+
+
+def _clock_is_off(settings: HostSettings) -> bool:
+    offset = settings.clock_offset_seconds
+    if offset is not None:
+        return abs(offset) > CLOCK_MOST_SECONDS
+    return settings.clock_synchronised is False
+
+
+def _speed(name: str | None) -> float | None:
+    statistics = psutil.net_if_stats().get(name) if name else None
+    if statistics is None or statistics.speed <= 0 or statistics.speed >= _SPEED_UNKNOWN:
+        # Virtual interfaces report zero or the largest number of the field.
+        return None
+    return statistics.speed * 1e6
+
+
+def _on_mains() -> bool | None:
+    if not hasattr(psutil, "sensors_battery"):
+        return None
+    battery = psutil.sensors_battery()
+    if battery is None:
+        return True
+    return None if battery.power_plugged is None else bool(battery.power_plugged)

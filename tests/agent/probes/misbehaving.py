@@ -1,0 +1,42 @@
+"""Probes that do what a probe must not, to be run in a child process by name."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+
+from diemcau_agent.probes.result import ProbeResult
+
+
+def hang(_settings: Mapping[str, object]) -> ProbeResult:
+    """Never come back."""
+    time.sleep(600)
+    return ProbeResult("ok")
+
+
+def abort(_settings: Mapping[str, object]) -> ProbeResult:
+    """Die as a driver's bug does."""
+    os.abort()
+
+
+def raise_error(_settings: Mapping[str, object]) -> ProbeResult:
+    """Fail with an address that bears a login in its message."""
+    raise RuntimeError("cannot open rtsp://admin:secret@10.0.0.9/main")
+
+
+def chatter(settings: Mapping[str, object]) -> ProbeResult:
+    """Print to standard output, as C libraries do, and still answer."""
+    sys.stdout.write("ALSA lib: noise\n")
+    os.write(1, b"more noise\n")
+    sys.stdout.flush()
+    return ProbeResult("ok", (), {"nice": os.nice(0), "echo": str(settings["echo"])})
+
+
+def invent_cause(_settings: Mapping[str, object]) -> ProbeResult:
+    """Answer with a word outside the closed list."""
+    return ProbeResult("bad", ("gremlins",))
+
+
+def long_answer(_settings: Mapping[str, object]) -> ProbeResult:
+    """Answer with more text than may leave a room."""
+    return ProbeResult("ok", (), {"text": "x" * 5000})

@@ -1,0 +1,116 @@
+"""The camera probe as a real child process, with stand-in cameras."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diemcau_agent.probes.camera import Capture, delivered_rate
+from diemcau_agent.probes.frame import run_probe
+from diemcau_agent.probes.holders import programs_holding
+from diemcau_contract.words import Status
+
+LIMIT_SECONDS = 60.0
+ROOM = "testsrc2=size=640x360:rate=30,noise=alls=4:allf=t"
+
+
+@pytest.mark.parametrize(
+    ("graph", "status", "causes"),
+    [
+        (f"{ROOM},realtime", "ok", ()),
+        ("color=c=0x101010:size=640x360:rate=30,noise=alls=3:allf=t", "bad", ("black",)),
+        ("color=c=black:size=640x360:rate=30", "bad", ("black",)),
+        ("color=c=0x606060:size=640x360:rate=30,noise=alls=6:allf=t", "bad", ("covered",)),
+        ("color=c=blue:size=640x360:rate=30", "bad", ("no_signal",)),
+        ("color=c=white:size=640x360:rate=30", "warn", ("overexposed",)),
+        ("smptehdbars=size=640x360:rate=30", "bad", ("frozen",)),
+        (f"{ROOM},loop=loop=-1:size=1:start=5", "bad", ("frozen",)),
+        (f"{ROOM},lutyuv=y=(val-16)*0.1+18,noise=alls=3:allf=t", "warn", ("dark",)),
+        (f"{ROOM},lutyuv=y=val*2.2", "warn", ("overexposed",)),
+        (f"{ROOM},gblur=sigma=14,noise=alls=4:allf=t", "warn", ("blurred",)),
+        ("testsrc2=size=640x360:rate=4,noise=alls=4:allf=t", "bad", ("low_fps",)),
+    ],
+)
+def test_what_a_stand_in_camera_shows(graph: str, status: str, causes: tuple[str, ...]) -> None:
+    """Each stand-in is named by its own cause."""
+    result, log = run_probe("camera", {"format": "lavfi", "url": graph}, LIMIT_SECONDS)
+    assert (result.status, result.causes) == (status, causes), f"{result.values}\n{log}"
+
+
+def test_size_and_rate_are_held_against_what_is_asked() -> None:
+    """A camera that is smaller and slower than agreed is a warning with both causes."""
+    settings = {
+        "format": "lavfi",
+        "url": "testsrc2=size=320x240:rate=15,noise=alls=4:allf=t",
+        "width": 1280,
+        "height": 720,
+        "frames_per_second": 30,
+    }
+    result, _ = run_probe("camera", settings, LIMIT_SECONDS)
+    assert (result.status, result.causes) == ("warn", ("low_fps", "wrong_size"))
+    assert result.values["width"] == 320
+    assert result.values["frames_per_second"] == pytest.approx(15, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "cause"),
+    [
+        ({"format": "v4l2", "url": "/dev/video-none"}, "bad", "missing"),
+        ({"format": "v4l2", "url": "No such camera"}, "bad", "missing"),
+        ({"format": "rtsp", "url": "rtsp://admin:secret@127.0.0.1:1/main"}, "bad", "refused"),
+        ({"format": "lavfi", "url": "no_such_filter=1"}, "unknown", "crashed"),
+        ({"format": "lavfi", "url": "testsrc2,trim=end_frame=0"}, "bad", "no_frames"),
+    ],
+)
+def test_why_a_camera_does_not_open(source: dict[str, object], status: str, cause: str) -> None:
+    """Missing, refused, our own mistake and no frames are told apart; logins stay secret."""
+    result, log = run_probe("camera", source, LIMIT_SECONDS)
+    assert (result.status, result.causes) == (status, (cause,)), log
+    assert "secret" not in log
+
+
+def test_a_camera_that_gives_no_more_frames_is_over_time() -> None:
+    """One frame in a hundred seconds: the hard limit ends it."""
+    settings = {"format": "lavfi", "url": "testsrc2=rate=1/100,realtime=limit=1000"}
+    result, _ = run_probe("camera", settings, 5.0)
+    assert result.causes[0] == "timeout"
+    assert result.status in (Status.BAD, Status.UNKNOWN)
+
+
+def _capture(arrivals_per_second: float, stamps_per_second: float, cpu_ratio: float) -> Capture:
+    steps = range(30)
+    return Capture(
+        np.zeros((30, 180, 320), np.uint8), (0.0, 0.0, 0.0), 640, 360, 0.1,
+        tuple(step / arrivals_per_second for step in steps),
+        tuple(step / stamps_per_second for step in steps),
+        cpu_ratio,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arrival", "stamp", "cpu_ratio", "rate"),
+    [(9, 30, 0.3, 9), (9, 30, 0.97, 30), (30, 9, 0.97, 9), (2000, 30, 0.3, 30)],
+)
+def test_a_busy_pc_is_not_taken_for_a_slow_camera(
+    arrival: float, stamp: float, cpu_ratio: float, rate: float
+) -> None:
+    """The slower clock counts, except where arrivals were delayed by the PC."""
+    assert delivered_rate(_capture(arrival, stamp, cpu_ratio)) == pytest.approx(rate)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_device_held_by_another_program_is_named(tmp_path: Path) -> None:
+    """The holder's name is found from the kernel's list of open files; the prober's own is not."""
+    device = tmp_path / "video0"
+    device.touch()
+    other = tmp_path / "proc" / "77"
+    (other / "fd").mkdir(parents=True)
+    (other / "comm").write_text("chrome\n", encoding="utf-8")
+    (other / "fd" / "9").symlink_to(device)
+    own = tmp_path / "proc" / str(os.getpid())
+    (own / "fd").mkdir(parents=True)
+    (own / "fd" / "3").symlink_to(device)
+    assert programs_holding(device, tmp_path / "proc") == ("chrome",)
+    assert programs_holding(tmp_path / "video1", tmp_path / "proc") == ()

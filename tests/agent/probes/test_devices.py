@@ -1,0 +1,90 @@
+"""The inventory against kernel trees made for the test."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from diemcau_agent.devices import ExpectedDevice, inventory
+from diemcau_agent.probes.v4l2 import find_v4l2
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys and /proc")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A PC with one USB camera (two nodes) and one sound card with a microphone."""
+    usb = tmp_path / "sys/devices/usb1/1-2"
+    (usb / "1-2:1.0").mkdir(parents=True)
+    (usb / "idVendor").write_text("046d\n", encoding="utf-8")
+    (usb / "idProduct").write_text("0825\n", encoding="utf-8")
+    (tmp_path / "dev").mkdir()
+    for number in (0, 1):
+        node = tmp_path / f"sys/class/video4linux/video{number}"
+        node.mkdir(parents=True)
+        (node / "name").write_text("Logitech Rally Camera\n", encoding="utf-8")
+        (node / "index").write_text(f"{number}\n", encoding="utf-8")
+        (node / "device").symlink_to(usb / "1-2:1.0")
+        (tmp_path / f"dev/video{number}").touch()
+    card = tmp_path / "proc/asound/card1/pcm0c"
+    card.mkdir(parents=True)
+    (tmp_path / "proc/asound/cards").write_text(
+        " 0 [HDMI           ]: HDA-Intel - HDA Intel HDMI\n"
+        "                      HDA Intel HDMI at 0xf7d1c000 irq 33\n"
+        " 1 [USB            ]: USB-Audio - Jabra SPEAK 510 USB\n"
+        "                      Jabra SPEAK 510 USB at usb-0000:00:14.0-1, full speed\n",
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+def _status(root: Path, kind: str, **source: object) -> tuple[str, tuple[str, ...]]:
+    (result,) = inventory([ExpectedDevice(kind, "main", source)], root)
+    return str(result.status), tuple(map(str, result.causes))
+
+
+@pytest.mark.parametrize("url", ["/dev/video0", "Logitech*", "rally", "usb:046D:0825"])
+def test_a_camera_is_found_by_path_name_or_usb_id(tree: Path, url: str) -> None:
+    """Every way of naming leads to the node with pictures."""
+    assert find_v4l2(url, tree) == tree / "dev/video0"
+    assert _status(tree, "camera", format="v4l2", url=url) == ("ok", ())
+
+
+@pytest.mark.parametrize("url", ["/dev/video7", "Poly*", "usb:046d:0826"])
+def test_a_camera_that_is_not_there_is_missing(tree: Path, url: str) -> None:
+    """Unplugged is seen without opening anything."""
+    assert _status(tree, "camera", format="v4l2", url=url) == ("bad", ("missing",))
+
+
+def test_an_unplugged_camera_returns_as_soon_as_it_is_back(tree: Path) -> None:
+    """State, not events: each look tells what is there now."""
+    node = tree / "dev/video0"
+    node.unlink()
+    assert _status(tree, "camera", format="v4l2", url="/dev/video0") == ("bad", ("missing",))
+    node.touch()
+    assert _status(tree, "camera", format="v4l2", url="/dev/video0") == ("ok", ())
+
+
+def test_sound_cards_are_read_from_the_kernel(tree: Path) -> None:
+    """A card with a capture stream is a microphone."""
+    assert _status(tree, "microphone", format="system", device="Jabra") == ("ok", ())
+    assert _status(tree, "microphone", format="system") == ("ok", ())
+
+
+def test_without_a_sound_system_an_unlisted_microphone_is_unknown(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a virtual one that only the sound system knows."""
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tree}/nobody")
+    answer = _status(tree, "microphone", format="system", device="Poly Trio")
+    assert answer == ("unknown", ("unreachable",))
+
+
+def test_what_cannot_be_listed_is_not_applicable(tree: Path) -> None:
+    """Stand-ins are always there; network cameras and other kinds are for their own probes."""
+    assert _status(tree, "camera", format="lavfi", url="testsrc2") == ("ok", ())
+    assert _status(tree, "camera", format="rtsp", url="rtsp://127.0.0.1/") == (
+        "not_applicable",
+        (),
+    )
+    assert _status(tree, "display", format="system") == ("not_applicable", ())

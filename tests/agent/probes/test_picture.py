@@ -1,0 +1,91 @@
+"""The picture classifier against synthetic rooms."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from diemcau_agent.signal import picture
+from tests.agent.probes import scenes
+
+SEEDS = (1, 20, 303, 4004, 50005)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "scene", [scenes.busy_room, scenes.plain_wall, scenes.dusk, scenes.moving_people]
+)
+def test_clean_rooms_raise_no_alarm(scene: Callable[[int], scenes.Frames], seed: int) -> None:
+    """A working camera has no cause, whatever the room."""
+    assert picture.classify(picture.measure(scene(seed))) == ()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("scene", "cause"),
+    [
+        (scenes.lens_cap, "black"),
+        (scenes.hand_on_lens, "covered"),
+        (scenes.grey_sticker, "covered"),
+        (scenes.idle_source, "no_signal"),
+        (scenes.frozen, "frozen"),
+        (scenes.too_dark, "dark"),
+        (scenes.too_bright, "overexposed"),
+        (scenes.out_of_focus, "blurred"),
+    ],
+)
+def test_each_fault_has_its_own_cause(
+    scene: Callable[[int], scenes.Frames], cause: str, seed: int
+) -> None:
+    """Every fault is named, and nothing else with it."""
+    assert picture.classify(picture.measure(scene(seed))) == (cause,)
+
+
+def test_plain_white_is_overexposed() -> None:
+    """A sensor driven to its end has no noise left, yet it is not a missing signal."""
+    white = np.full((12, 180, 320), 255, np.uint8)
+    assert picture.classify(picture.measure(white)) == ("overexposed",)
+
+
+@pytest.mark.parametrize(
+    ("level", "rgb", "cause"),
+    [
+        (29, (0.0, 0.0, 254.0), "no_signal"),
+        (18, (0.0, 0.0, 255.0), "no_signal"),
+        (60, (180.0, 20.0, 10.0), "covered"),
+        (0, (0.0, 0.0, 0.0), "black"),
+    ],
+)
+def test_colour_tells_an_idle_screen_from_a_finger(
+    level: int, rgb: picture.Rgb, cause: str
+) -> None:
+    """Blue is a source without signal even with noise; red is skin, black is a cap."""
+    noise = np.random.default_rng(3).integers(0, 3, (12, 180, 320))
+    frames = (level + noise).astype(np.uint8)
+    assert picture.classify(picture.measure(frames, rgb)) == (cause,)
+
+
+def test_one_frame_is_never_called_frozen() -> None:
+    """Without a second frame nothing is known of motion."""
+    assert picture.classify(picture.measure(scenes.busy_room(9)[:1])) == ()
+
+
+def test_two_faults_are_both_told() -> None:
+    """A frozen picture of a dark room has both causes."""
+    frames = scenes.too_dark(4).copy()
+    frames[1:] = frames[0]
+    assert picture.classify(picture.measure(frames)) == ("frozen", "dark")
+
+
+def test_limits_of_a_profile_are_used() -> None:
+    """A stricter limit turns a clean room into a finding."""
+    strict = picture.PictureLimits(blur=0.05)
+    measures = picture.measure(scenes.busy_room(2), limits=strict)
+    assert picture.classify(measures, strict) == ("blurred",)
+
+
+@pytest.mark.parametrize("shape", [(0, 180, 320), (180, 320)])
+def test_frames_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
+    """No frame at all is an error of the caller, not a picture."""
+    with pytest.raises(ValueError, match="shape"):
+        picture.measure(np.zeros(shape, np.uint8))
