@@ -47,6 +47,7 @@ class PointEvidence:
     hub_end: EndStatistics | None = None
     devices: tuple[DeviceResult, ...] = ()
     devices_expected: bool = True
+    """The room's account of its devices is owed and has not come; a room may have none."""
     host: HostState | None = None
     hub_port: int = 0
     complete: bool = True
@@ -161,7 +162,7 @@ def _line_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Findin
 
 
 def _device_findings(evidence: PointEvidence) -> Iterator[Finding]:
-    if evidence.devices_expected and not evidence.devices:
+    if evidence.devices_expected:
         yield Finding(rule="devices", status=Status.UNKNOWN, value=None, limit=None, unit="")
     for device in evidence.devices:
         rule = f"device.{device.kind}.{device.role}"
@@ -202,17 +203,9 @@ def _cause(
     """Return the first cause in the order of reasoning, and the kind of device it is about."""
     if verdict is Verdict.READY:
         return None, ""
-    if not evidence.agent_answered:
-        return Cause.AGENT_SILENT, ""
-    if evidence.udp_answered is False:
-        return Cause.FIREWALL, ""
-    broken = _broken_guards(findings)
-    if any(rule.endswith("clock_step") for rule in broken):
-        return Cause.CLOCK_STEP, ""
-    if any(rule not in _DOWN_GUARD_RULES for rule in broken):
-        return Cause.PC_BUSY, ""
-    if broken:
-        return Cause.UNKNOWN, ""
+    plain = _cause_of_no_measurement(findings, evidence)
+    if plain is not None:
+        return plain, ""
     for status in (Status.BAD, Status.WARN, Status.UNKNOWN):
         line = _line_cause(findings, status, evidence)
         if line is not None:
@@ -221,6 +214,22 @@ def _cause(
         if device is not None:
             return device
     return Cause.UNKNOWN, ""
+
+
+def _cause_of_no_measurement(
+    findings: tuple[Finding, ...], evidence: PointEvidence
+) -> Cause | None:
+    """Return why the line could not be measured, or None where it was."""
+    if not evidence.agent_answered:
+        return Cause.AGENT_SILENT
+    if evidence.udp_answered is False:
+        return Cause.FIREWALL
+    broken = _broken_guards(findings)
+    if any(rule.endswith("clock_step") for rule in broken):
+        return Cause.CLOCK_STEP
+    if any(rule not in _DOWN_GUARD_RULES for rule in broken):
+        return Cause.PC_BUSY
+    return Cause.UNKNOWN if broken else None
 
 
 def _line_cause(

@@ -4,15 +4,15 @@ Every ratio lies in 0..1, every time is in seconds, every rate counts bits at th
 ``None`` means "not measured", never zero.
 """
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
-
-_STRICT = ConfigDict(extra="forbid")
+from dataclasses import dataclass
+from typing import ClassVar
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class Quantiles:
     """Quantiles of a delay; ``p99`` and the ends are absent where they were not taken."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     p50: float
     p95: float
@@ -21,9 +21,11 @@ class Quantiles:
     max: float | None = None
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class Bin:
     """100 ms of one direction: counts by send time, bytes at the IP layer."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     sent: int
     received: int
@@ -31,9 +33,11 @@ class Bin:
     queue_delay_max_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class Bursts:
     """Runs of consecutive lost packets: how many, how long, how far apart."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     count: int
     length_max: int
@@ -41,9 +45,11 @@ class Bursts:
     spacing_mean_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class TrafficStatistics:
     """One direction of one step, counted by its receiver."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     packets_sent: int
     packets_received: int
@@ -64,9 +70,11 @@ class TrafficStatistics:
     bins: tuple[Bin, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class SenderStatistics:
     """How well a sender kept its own schedule: guards of the result's validity."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     packets_sent: int
     bytes_sent: int
@@ -76,9 +84,11 @@ class SenderStatistics:
     schedule_error_max_seconds: float
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class EndStatistics:
     """State of one measuring end during a step: guards of the result's validity."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     local_drops: int
     cpu_ratio: float | None
@@ -88,9 +98,11 @@ class EndStatistics:
     clock_synchronised: bool | None
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True)
 class StampStatistics:
     """A STAMP flow (RFC 8762) seen by its Session-Sender."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     packets_sent: int
     packets_received: int

@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from diemcau_contract.causes import Cause
+from diemcau_contract.identifiers import Identifier
 from diemcau_contract.measurements import (
     EndStatistics,
     SenderStatistics,
     StampStatistics,
     TrafficStatistics,
 )
-from diemcau_contract.words import DeviceKind, Identifier, Status, StepKind
+from diemcau_contract.plans import TrafficPlan
+from diemcau_contract.words import DeviceKind, Status, StepKind
 
 MAX_MESSAGE_BYTES = 65_536
 """A larger payload is kept aside unread; the largest honest message is a result of about 20 kB."""
@@ -192,14 +194,6 @@ class Settings(_Frozen):
     report_interval_seconds: float = Field(ge=1, le=3600)
     server_time: Utc
     measure: MeasureSettings | None = None
-
-
-class TrafficPlan(_Frozen):
-    """Planned traffic of one direction, RTP payload rates."""
-
-    audio_bits_per_second: int = Field(ge=0, le=1_000_000)
-    video_bits_per_second: int = Field(ge=0, le=100_000_000)
-    frames_per_second: float = Field(gt=0, le=120)
 
 
 class PlannedStep(_Frozen):

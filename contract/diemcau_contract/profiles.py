@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from diemcau_contract.messages import TrafficPlan
-from diemcau_contract.words import Identifier
+from diemcau_contract.identifiers import Identifier
+from diemcau_contract.plans import TrafficPlan
 
 
 class Limit(BaseModel):

@@ -1,17 +1,12 @@
 """The closed lists of words that messages, metrics, pages and the command line share (SPEC 1)."""
 
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import StringConstraints
 
 ID_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 """A hub, point, session or profile id: it becomes a topic level, a label and a user name.
 
 No ``+``, ``#`` or ``/`` can occur, so an id never widens a subscription.
 """
-
-Identifier = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 
 class Status(StrEnum):

@@ -12,11 +12,14 @@ from diemcau_contract.measurements import (
     StampStatistics,
     TrafficStatistics,
 )
-from diemcau_contract.messages import DeviceResult, HostState, TrafficPlan
+from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.plans import TrafficPlan
 from diemcau_contract.profiles import Profile
 from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
 
-PLAN = TrafficPlan(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
+PLAN = TrafficPlan(
+    audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30
+)
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
 SENDER = SenderStatistics(2000, 1_000_000, 0, 0.0001, 0.0005, 0.001)
 END = EndStatistics(0, 0.2, None, True)
@@ -38,7 +41,7 @@ CAMERA = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK)
 def evidence(**changes: Any) -> PointEvidence:
     whole = PointEvidence(
         point="bom-bo", name="Xã Bom Bo", agent_answered=True, udp_answered=True, idle=STAMP,
-        loaded=STAMP, up=LoadEvidence(CLEAN, SENDER), down=LoadEvidence(CLEAN, SENDER),
+        loaded=STAMP, devices_expected=False, up=LoadEvidence(CLEAN, SENDER), down=LoadEvidence(CLEAN, SENDER),
         point_end=END, hub_end=END, devices=(CAMERA,), host=HostState(medium="cable"),
     )  # fmt: skip
     return replace(whole, **changes)
@@ -101,7 +104,8 @@ def test_loss_is_judged_on_and_just_over_each_limit(ratio: float, verdict: Verdi
             Verdict.NOT_READY,
             Cause.BLACK,
         ),
-        ({"devices": ()}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        ({"devices": (), "devices_expected": True}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        ({"devices": ()}, Verdict.READY, None),
         (
             {"devices": (CAMERA.model_copy(update={"status": Status.IN_USE}),)},
             Verdict.READY,
