@@ -173,6 +173,7 @@ _SENTENCES: Mapping[str, str] = {
     "model_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
     "dict_type": "must be a mapping of keys",
+    "dataclass_type": "must be a mapping of keys",
     "datetime_type": _DATE,
     "datetime_parsing": _DATE,
     "datetime_from_date_parsing": _DATE,

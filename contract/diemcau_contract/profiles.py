@@ -1,11 +1,26 @@
 """Profiles: planned bit rates per point and the limits to judge by (SPEC 6.1)."""
 
-from typing import Self
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from diemcau_contract.identifiers import Identifier
-from diemcau_contract.plans import TrafficPlan
+from diemcau_contract.plans import (
+    AUDIO_MAX_BITS_PER_SECOND,
+    FRAMES_PER_SECOND_MAX,
+    VIDEO_MAX_BITS_PER_SECOND,
+    TrafficPlan,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInFile(TrafficPlan):
+    """A plan whose mistakes are named key by key, with their lines."""
+
+    audio_bits_per_second: Annotated[int, Field(ge=0, le=AUDIO_MAX_BITS_PER_SECOND)]
+    video_bits_per_second: Annotated[int, Field(ge=0, le=VIDEO_MAX_BITS_PER_SECOND)]
+    frames_per_second: Annotated[float, Field(ge=1, le=FRAMES_PER_SECOND_MAX)]
 
 
 class Limit(BaseModel):
@@ -71,8 +86,8 @@ class Profile(BaseModel):
 
     id: Identifier
     name: str = Field(min_length=1, max_length=80)
-    up: TrafficPlan
-    down: TrafficPlan
+    up: PlanInFile
+    down: PlanInFile
     dscp: int = Field(default=34, ge=0, le=63)
     limits: Limits = Limits()
     guards: Guards = Guards()

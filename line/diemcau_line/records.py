@@ -7,7 +7,7 @@ validation library would be most of its start.
 import re
 import types
 from collections.abc import Mapping, Sized
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import (
@@ -86,7 +86,7 @@ def from_plain(kind: type[Record], value: object) -> Record:
     return made
 
 
-def _made(kind: Any, value: object, place: str) -> Any:
+def _made(kind: Any, value: object, place: str) -> Any:  # noqa: PLR0911  # one for each form of type
     origin = get_origin(kind)
     if origin is Annotated:
         base, *limits = get_args(kind)
@@ -135,7 +135,7 @@ def _record(kind: Any, value: object, place: str) -> Any:
 
 
 @cache
-def _fields(kind: Any) -> dict[str, tuple[Any, "Field[Any]"]]:
+def _fields(kind: Any) -> dict[str, tuple[Any, Any]]:
     hints = get_type_hints(kind, include_extras=True)
     return {
         one.name: (hints[one.name], one)

@@ -39,7 +39,7 @@ def test_a_good_document_is_read() -> None:
         (("Nhẹ", "[a]"), "p.yaml:2: name: must be text"),
         (("Nhẹ", "''"), "p.yaml:2: name: must have at least 1 character(s) (got '')"),
         (("second: 30\n", "second: 0\n"),
-         "p.yaml:4: down: frames_per_second must be from 1 to 120 (got 0.0)"),
+         "p.yaml:7: down.frames_per_second: must be at least 1 (got 0)"),
         (("64000\n", "many\n"),
          "p.yaml:5: down.audio_bits_per_second: must be a whole number (got 'many')"),
         (("64000\n", "1000001\n"),

@@ -13,11 +13,10 @@ from diemcau_contract.measurements import (
     TrafficStatistics,
 )
 from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.plans import TrafficPlan
-from diemcau_contract.profiles import Profile
+from diemcau_contract.profiles import PlanInFile, Profile
 from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
 
-PLAN = TrafficPlan(
+PLAN = PlanInFile(
     audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30
 )
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)

@@ -114,14 +114,16 @@ def _start(name: str, limit_seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "diemcau_agent.probes", name, str(limit_seconds)]
     flags = 0
     if sys.platform == "win32":
-        flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.IDLE_PRIORITY_CLASS
     return subprocess.Popen(  # our own interpreter, a name from our own table
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         creationflags=flags,
-        start_new_session=sys.platform != "win32",
+        # A group of its own to be killed by, but not a session: Linux gives each session an equal
+        # share of the processors (autogroup), and the low priority would count for nothing.
+        process_group=None if sys.platform == "win32" else 0,
     )
 
 

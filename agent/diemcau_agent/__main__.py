@@ -1,0 +1,147 @@
+"""The command ``diemcau-agent``."""
+
+import argparse
+import logging
+import os
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from diemcau_agent import __version__
+from diemcau_agent.config import load_config
+from diemcau_agent.errors import AgentError, ExitCode
+from diemcau_contract.causes import Language, Text
+
+_HELP: Final[Mapping[str, Text]] = {
+    "description": Text(
+        "Chương trình của điểm cầu: theo dõi đường truyền và thiết bị, báo về huyện.",
+        "What runs in a room: watches line and devices, reports to the hub.",
+    ),
+    "run": Text("chạy thường trực", "run as the resident agent"),
+    "status": Text(
+        "phòng đã sẵn sàng chưa, cần làm gì trước",
+        "is this room ready, and what to do first",
+    ),
+    "check": Text("kiểm tra ngay (mở camera, micro)", "check now (opens camera and microphone)"),
+    "config": Text("tệp cấu hình", "the agent's file"),
+    "check_only": Text("chỉ kiểm tra tệp cấu hình", "only check the agent's file"),
+    "json": Text("in ra JSON", "print JSON"),
+    "lang": Text("ngôn ngữ: vi hoặc en", "language: vi or en"),
+    "verbose": Text("ghi nhật ký chi tiết", "log details"),
+    "probes": Text(
+        "line, camera, microphone, host (bỏ trống: tất cả)",
+        "line, camera, microphone, host (none: all)",
+    ),
+    "explain": Text("in nhật ký của từng phép kiểm tra", "print the log of each probe"),
+    "valid": Text("cấu hình hợp lệ", "the configuration is valid"),
+    "error": Text("lỗi", "error"),
+    "fault": Text(
+        "lỗi của chương trình: {what}. Chạy lại với --verbose và gửi nhật ký cho kỹ thuật.",
+        "fault of the program: {what}. Run it again with --verbose and send the log.",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and leave with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    asked = wanted_language(given, os.environ)
+    language: Language = asked or "vi"
+    parsed = _parser(language).parse_args(given)
+    _set_up(language, verbose=parsed.verbose)
+    try:
+        sys.exit(_run(parsed, asked))
+    except AgentError as error:
+        print(f"{_say('error', language)}: {error.text.in_language(language)}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def wanted_language(arguments: Sequence[str], environment: Mapping[str, str]) -> Language | None:
+    """Return the language asked for by ``--lang``, else English by LC_ALL or LANG, else None.
+
+    It must be known before the command line is parsed, since its mistakes are told in it.
+    """
+    for position, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == "--lang":
+            following = arguments[position + 1] if position + 1 < len(arguments) else ""
+            return "en" if (value or following) == "en" else "vi"
+    locale = environment.get("LC_ALL") or environment.get("LANG") or ""
+    return "en" if locale.split(".")[0].split("_")[0] == "en" else None
+
+
+def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
+    config = load_config(parsed.config)
+    language: Language = asked or config.language
+    match parsed.command:
+        case "run" if parsed.check_only:
+            print(_say("valid", language))
+        case "run":
+            from diemcau_agent.app import run_agent  # noqa: PLC0415  # MQTT only where it is used
+
+            run_agent(config)
+        case "status":
+            from diemcau_agent.status import show_status  # noqa: PLC0415  # as above
+
+            return show_status(config, language, as_json=parsed.json)
+        case _:
+            from diemcau_agent.check import Look, show_check  # noqa: PLC0415  # as above
+
+            look = Look(language, as_json=parsed.json, explain=parsed.explain)
+            return show_check(config, parsed.probes, look)
+    return ExitCode.OK
+
+
+def _parser(language: Language) -> argparse.ArgumentParser:
+    def say(key: str) -> str:
+        return _say(key, language)
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, required=True, metavar="F", help=say("config"))
+    common.add_argument("--lang", choices=("vi", "en"), help=say("lang"))
+    common.add_argument("--verbose", action="store_true", help=say("verbose"))
+    parser = argparse.ArgumentParser("diemcau-agent", description=say("description"))
+    parser.add_argument("--version", action="version", version=f"diemcau-agent {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", parents=[common], help=say("run"))
+    run.add_argument("--check-only", action="store_true", help=say("check_only"))
+    status = commands.add_parser("status", parents=[common], help=say("status"))
+    status.add_argument("--json", action="store_true", help=say("json"))
+    check = commands.add_parser("check", parents=[common], help=say("check"))
+    check.add_argument("probes", nargs="*", metavar="PROBE", help=say("probes"))
+    check.add_argument("--json", action="store_true", help=say("json"))
+    check.add_argument("--explain", action="store_true", help=say("explain"))
+    return parser
+
+
+def _say(key: str, language: Language) -> str:
+    return _HELP[key].in_language(language)
+
+
+def _set_up(language: Language, *, verbose: bool) -> None:
+    """Log to standard error; a fault of ours is one sentence, its traceback only with --verbose."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+    def show(
+        kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
+    ) -> None:
+        logging.getLogger(__name__).debug("fault", exc_info=(kind, error, trace))
+        what = f"{kind.__name__}: {error}"
+        print(_say("fault", language).format(what=what), file=sys.stderr)
+
+    sys.excepthook = show
+
+
+if __name__ == "__main__":
+    main()

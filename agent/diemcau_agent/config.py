@@ -1,0 +1,299 @@
+"""The agent's file (SPEC 7): what it may say, and the plain values that the agent works with."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from diemcau_agent.devices import ExpectedDevice
+from diemcau_agent.errors import ConfigError
+from diemcau_contract.causes import Language
+from diemcau_contract.documents import lines_of, parse_document
+from diemcau_contract.errors import DocumentError, Problem
+from diemcau_contract.identifiers import Identifier
+
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+_FORMATS: Final = {
+    "camera": ("v4l2", "dshow", "rtsp", "lavfi"),
+    "microphone": ("system", "lavfi"),
+}
+_OTHERS_MODE: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to reach and enter the broker."""
+
+    host: str
+    port: int
+    tls: bool
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """The agent's file, checked; paths are absolute."""
+
+    file: Path
+    hub: str
+    point: str
+    broker: Broker
+    state_directory: Path
+    language: Language
+    measure_address: tuple[str, int] | None
+    """Where to measure instead of where the hub says."""
+    opening_allowed: bool
+    devices: tuple[ExpectedDevice, ...]
+
+
+def load_config(file: Path) -> AgentConfig:
+    """Read the agent's file and the secret that it names.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    path = file.absolute()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise ConfigError([Problem(str(file), 0, "", what)]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(file), 0, "", "is not UTF-8 text")]) from error
+    problems = list(_file_problems(text, path, str(file)))
+    try:
+        document = parse_document(text, _Document, str(file))
+    except DocumentError as error:
+        found = [*error.problems, *problems]
+        raise ConfigError(sorted(found, key=lambda problem: problem.line)) from error
+    if problems:
+        raise ConfigError(problems)
+    return _config(document, path)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {error}") from error
+    if parts.scheme not in _PORTS or not host:
+        raise ValueError("must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    if port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must hold nothing but scheme, host and port (1 to 65535)")
+    return parts
+
+
+def _broker_url(url: str) -> str:
+    if "@" in url:
+        # The text is not repeated: it may hold a password.
+        raise ValueError("must not hold a login; use username and password_file")
+    _split(url)
+    return url
+
+
+def _address(text: str) -> str:
+    try:
+        parts = urlsplit(f"//{text}")
+        good = bool(parts.hostname and parts.port) and parts.netloc == text and "@" not in text
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("must be HOST:PORT, the port 1 to 65535")
+    return text
+
+
+class _Broker(_Strict):
+    url: Annotated[str, AfterValidator(_broker_url)]
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("password_file")
+    @classmethod
+    def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("username", "") is None:
+            raise ValueError("needs a username beside it")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and str(info.data.get("url", "mqtts:")).startswith("mqtt:"):
+            raise ValueError("is of use with mqtts:// only")
+        return value
+
+
+class _Measure(_Strict):
+    address: Annotated[str, AfterValidator(_address)] | None = None
+
+
+class _Source(_Strict):
+    format: Literal["v4l2", "dshow", "rtsp", "lavfi", "system"]
+    url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+
+    @model_validator(mode="after")
+    def _has_url(self) -> Self:
+        if self.url is None and self.format != "system":
+            raise ValueError(f"a source of format {self.format} needs a url")
+        return self
+
+
+class _Device(_Strict):
+    kind: Literal["camera", "microphone"]
+    role: Identifier = "main"
+    source: _Source
+    width: Annotated[int, Field(ge=16, le=7680)] | None = None
+    height: Annotated[int, Field(ge=16, le=4320)] | None = None
+    frames_per_second: Annotated[float, Field(ge=1, le=120)] | None = None
+
+    @field_validator("source")
+    @classmethod
+    def _source_of_kind(cls, source: _Source, info: ValidationInfo) -> _Source:
+        allowed = _FORMATS.get(info.data.get("kind", ""), (source.format,))
+        if source.format not in allowed:
+            kind = info.data["kind"]
+            formats = " or ".join(allowed)
+            raise ValueError(f"format {source.format} is none of a {kind}; use {formats}")
+        return source
+
+    @field_validator("width", "height", "frames_per_second")
+    @classmethod
+    def _of_a_camera(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("kind") == "microphone":
+            raise ValueError("is asked of cameras only")
+        return value
+
+
+class _Document(_Strict):
+    schema_: Literal["diemcau.agent/1"] = Field(alias="schema")
+    hub: Identifier
+    point: Identifier
+    broker: _Broker
+    state_directory: Annotated[str, Field(min_length=1)]
+    language: Language = "vi"
+    measure: _Measure = _Measure()
+    opening_allowed: StrictBool = True
+    devices: tuple[_Device, ...] = Field(default=(), max_length=64)
+
+    @field_validator("devices")
+    @classmethod
+    def _no_doubles(cls, devices: tuple[_Device, ...]) -> tuple[_Device, ...]:
+        keys = [(device.kind, device.role) for device in devices]
+        doubled = sorted({f"{kind} {role}" for kind, role in keys if keys.count((kind, role)) > 1})
+        if doubled:
+            raise ValueError(f"each kind and role once; doubled: {', '.join(doubled)}")
+        return devices
+
+
+def _file_problems(text: str, path: Path, shown: str) -> Iterator[Problem]:
+    """Look at the files that the document names, even where the document has other problems."""
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+    broker = content.get("broker") if isinstance(content, dict) else None
+    if not isinstance(broker, dict):
+        return
+    lines = lines_of(text)
+    for key, secret in (("password_file", True), ("ca_file", False)):
+        name = broker.get(key)
+        if isinstance(name, str) and name:
+            what = _unusable(_beside(path, name), secret=secret)
+            if what:
+                yield Problem(shown, lines.get(("broker", key), 0), f"broker.{key}", what)
+
+
+def _unusable(path: Path, *, secret: bool) -> str | None:
+    """Say why the file cannot be used, or None."""
+    try:
+        with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            content = opened.read(65_536)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror or error}"
+    if secret and sys.platform != "win32" and mode & _OTHERS_MODE:
+        return (
+            f"{path} is open to others (mode {stat.S_IMODE(mode):04o}); "
+            f"only its owner may read it: chmod 600 {path}"
+        )
+    if secret and not content.strip():
+        return f"{path} is empty; write the password on its first line"
+    return None
+
+
+def _beside(path: Path, name: str) -> Path:
+    return Path(os.path.normpath(path.parent / name))
+
+
+def _config(document: _Document, path: Path) -> AgentConfig:
+    address = document.measure.address
+    parts = urlsplit(f"//{address}") if address else None
+    return AgentConfig(
+        file=path,
+        hub=document.hub,
+        point=document.point,
+        broker=_broker(document.broker, path),
+        state_directory=_beside(path, document.state_directory),
+        language=document.language,
+        measure_address=(parts.hostname or "", parts.port or 0) if parts else None,
+        opening_allowed=document.opening_allowed,
+        devices=tuple(_expected(device) for device in document.devices),
+    )
+
+
+def _broker(broker: _Broker, path: Path) -> Broker:
+    url = _split(broker.url)
+    password = None
+    if broker.password_file is not None:
+        secret = _beside(path, broker.password_file).read_text(encoding="utf-8")
+        password = secret.strip().splitlines()[0]
+    return Broker(
+        host=url.hostname or "",
+        port=url.port or _PORTS[url.scheme],
+        tls=url.scheme == "mqtts",
+        username=broker.username,
+        password=password,
+        ca_file=_beside(path, broker.ca_file) if broker.ca_file else None,
+    )
+
+
+def _expected(device: _Device) -> ExpectedDevice:
+    return ExpectedDevice(device.kind, device.role, _settings(device))
+
+
+def _settings(device: _Device) -> Mapping[str, Any]:
+    """Return what the device's probe asks for; a system microphone is named by a pattern."""
+    source = device.source
+    if device.kind == "microphone":
+        key = "device" if source.format == "system" else "url"
+        return {"format": source.format, key: source.url}
+    wanted = {
+        "width": device.width,
+        "height": device.height,
+        "frames_per_second": device.frames_per_second,
+    }
+    asked = {key: value for key, value in wanted.items() if value is not None}
+    return {"format": source.format, "url": source.url, **asked}

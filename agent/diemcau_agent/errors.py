@@ -1,0 +1,61 @@
+"""What can go wrong for a user, with the sentence that says so in both languages.
+
+AgentError          has ``text`` and ``exit_code``
+├── ConfigError     the agent's file, with all its problems
+└── UsageError      the command line
+LinkDownError       there is no session with the broker right now (never reaches a user)
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from diemcau_contract.causes import Text
+from diemcau_contract.errors import Problem
+
+
+class ExitCode(IntEnum):
+    """Exit codes of ``diemcau-agent``, part of its interface."""
+
+    OK = 0
+    NOT_OK = 1
+    """The room is not ready, or a check found something."""
+    USAGE = 2
+    """The command line or the agent's file is wrong."""
+    NOT_RUNNING = 3
+    """No agent runs for this file."""
+
+
+class AgentError(Exception):
+    """An end that a user sees: one sentence in two languages, no traceback."""
+
+    def __init__(self, text: Text, exit_code: ExitCode) -> None:
+        super().__init__(text.en)
+        self.text = text
+        self.exit_code = exit_code
+
+
+class ConfigError(AgentError):
+    """The agent's file cannot be used; ``problems`` lists everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        count = len(problems)
+        super().__init__(
+            Text(
+                f"tệp cấu hình có {count} lỗi:\n{listed}",
+                f"the configuration has {count} problem{'s' if count > 1 else ''}:\n{listed}",
+            ),
+            ExitCode.USAGE,
+        )
+        self.problems = tuple(problems)
+
+
+class UsageError(AgentError):
+    """A word on the command line that means nothing here."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text, ExitCode.USAGE)
+
+
+class LinkDownError(Exception):
+    """The message was not handed to the broker; try again once the link is up."""

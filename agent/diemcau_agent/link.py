@@ -1,0 +1,284 @@
+"""The session with the broker. The only module that knows the MQTT library.
+
+MQTT 3.1.1, clean sessions, QoS 1: what must not be lost waits in the outbox until the server
+itself has acknowledged it, so nothing here depends on what a broker keeps.
+"""
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from pydantic import BaseModel
+
+from diemcau_agent.config import AgentConfig, Broker
+from diemcau_agent.errors import LinkDownError
+from diemcau_agent.linkfaults import LinkFault, LinkProblem
+from diemcau_contract import topics
+from diemcau_contract.codec import DownMessage, decode_down, encode
+from diemcau_contract.errors import MessageError, RejectReason
+from diemcau_contract.messages import Hello
+
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS: Final = 20
+ANSWER_SECONDS: Final = 10.0
+"""How long the broker may take to answer a connect, a subscribe or a publish."""
+GOODBYE_SECONDS: Final = 2.0
+_CONNECT_SECONDS: Final = 3.0
+_LOGIN_REFUSED: Final = frozenset({4, 5, 134, 135})
+"""CONNACK codes of MQTT 3.1.1 section 3.2.2.3, and what the library turns them into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: the n-th wait is random between 0 and base x 2^n, at most the cap."""
+
+    base_seconds: float = 1.0
+    cap_seconds: float = 60.0
+    stable_seconds: float = 60.0
+    """A session that lasted this long starts the waits anew."""
+
+    def wait_seconds(self, attempt: int) -> float:
+        """Return the wait after failure number ``attempt``, counted from 0."""
+        most = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt, 16))
+        return random.uniform(0.0, most)  # noqa: S311  # spreads load, guards no secret
+
+
+class LinkListener(Protocol):
+    """Who hears from the link; called in the event loop, must return at once."""
+
+    def on_up(self) -> None:
+        """Say that a session has begun and its birth message is out."""
+
+    def on_down(self) -> None:
+        """Say that the session has ended."""
+
+    def on_message(self, message: DownMessage) -> None:
+        """Take a valid message of the hub."""
+
+
+class Link:
+    """Keeps one session with the broker for as long as ``run`` runs."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        hello: Callable[[int, bool], Hello],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._config = config
+        self._hello = hello
+        self._backoff = backoff or Backoff()
+        self._client: aiomqtt.Client | None = None
+        self._own_down = topics.all_down(config.hub, config.point).removesuffix("+")
+        self._ignored: Counter[RejectReason] = Counter()
+        self._warned = False
+        self.connections = 0
+        self.problem: LinkProblem | None = None
+        """Why there is no session, in words; None while there is one."""
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a session right now."""
+        return self._client is not None
+
+    @property
+    def reconnects_total(self) -> int:
+        """Sessions after the first."""
+        return max(0, self.connections - 1)
+
+    @property
+    def ignored(self) -> Mapping[RejectReason, int]:
+        """Messages that were no message of the hub to this point, by reason."""
+        return dict(self._ignored)
+
+    async def run(self, listener: LinkListener) -> None:
+        """Connect, listen, connect again; until cancelled, which says goodbye first."""
+        loop = asyncio.get_running_loop()
+        attempt = 0
+        while True:
+            started = loop.time()
+            before = self.connections
+            try:
+                await self._session(listener)
+            except (aiomqtt.MqttError, OSError, ValueError) as error:
+                self._note(error)
+            lasted = loop.time() - started
+            had_session = self.connections > before
+            if had_session and lasted >= self._backoff.stable_seconds:
+                attempt = 0
+            await asyncio.sleep(self._backoff.wait_seconds(attempt))
+            attempt += 1
+
+    async def send(self, kind: topics.Up, message: BaseModel) -> None:
+        """Hand a message to the broker and wait for its acknowledgement.
+
+        Raises:
+            LinkDownError: there is no session, or it broke before the acknowledgement.
+            MessageError: the message is larger than one may be.
+        """
+        await self.send_payload(kind, encode(message))
+
+    async def send_payload(self, kind: topics.Up, payload: bytes) -> None:
+        """Send what is already encoded; otherwise as ``send``.
+
+        Raises:
+            LinkDownError: as for ``send``.
+        """
+        client = self._client
+        if client is None:
+            raise LinkDownError
+        topic = topics.up(self._config.hub, self._config.point, kind)
+        try:
+            await _heeding_cancel(client.publish(topic, payload, qos=1))
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            raise LinkDownError from error
+
+    async def _session(self, listener: LinkListener) -> None:
+        number = self.connections + 1
+        async with self._connected(number) as client:
+            self.connections = number
+            filter_ = topics.all_down(self._config.hub, self._config.point)
+            await _heeding_cancel(client.subscribe(filter_, qos=1))
+            await self._say_hello(client, number, online=True)
+            self._client = client
+            self._note_up(number)
+            listener.on_up()
+            try:
+                async for message in client.messages:
+                    self._take(str(message.topic), message.payload, listener)
+            finally:
+                self._client = None
+                listener.on_down()
+
+    @asynccontextmanager
+    async def _connected(self, number: int) -> AsyncIterator[aiomqtt.Client]:
+        client = self._new_client(number)
+        async with client:
+            try:
+                yield client
+            except asyncio.CancelledError:
+                # A clean stop: the broker would not publish the will after a DISCONNECT.
+                with suppress(aiomqtt.MqttError, OSError, TimeoutError):
+                    async with asyncio.timeout(GOODBYE_SECONDS):
+                        await self._say_hello(client, number, online=False)
+                raise
+
+    def _new_client(self, number: int) -> aiomqtt.Client:
+        """Make a client for one session: the will holds the number of the session."""
+        broker = self._config.broker
+        will = self._hello(number, False)  # noqa: FBT003  # the callback's second place is online
+        client = aiomqtt.Client(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=broker.password,
+            identifier=f"agent-{self._config.hub}-{self._config.point}-{will.boot_id[:8]}",
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            will=aiomqtt.Will(self._hello_topic, encode(will), qos=1, retain=False),
+            keepalive=KEEPALIVE_SECONDS,
+            timeout=ANSWER_SECONDS,
+            tls_context=_tls_context(broker) if broker.tls else None,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        # The library has no setting for it; five seconds by default would delay a stop.
+        client._client.connect_timeout = _CONNECT_SECONDS  # noqa: SLF001
+        return client
+
+    @property
+    def _hello_topic(self) -> str:
+        return topics.up(self._config.hub, self._config.point, topics.Up.HELLO)
+
+    async def _say_hello(self, client: aiomqtt.Client, number: int, *, online: bool) -> None:
+        hello = self._hello(number, online)
+        await _heeding_cancel(client.publish(self._hello_topic, encode(hello), qos=1))
+
+    def _take(self, topic: str, payload: object, listener: LinkListener) -> None:
+        try:
+            message = self._read(topic, payload)
+        except MessageError as error:
+            self._ignored[error.reason] += 1
+            level = logging.WARNING if self._ignored[error.reason] == 1 else logging.DEBUG
+            _log.log(level, "message on %s ignored: %s", topic[:200], error.detail)
+            return
+        listener.on_message(message)
+
+    def _read(self, topic: str, payload: object) -> DownMessage:
+        kind = topic.removeprefix(self._own_down)
+        if kind == topic or kind not in list(topics.Down):
+            raise MessageError(RejectReason.UNKNOWN_TOPIC, "not a topic of this point")
+        if not isinstance(payload, bytes | bytearray):
+            raise MessageError(RejectReason.NOT_JSON, "no payload")
+        return decode_down(topics.Down(kind), bytes(payload))
+
+    def _note(self, error: Exception) -> None:
+        fault = _fault(error, tls=self._config.broker.tls)
+        changed = self.problem is None or self.problem.fault is not fault
+        self.problem = LinkProblem(fault, self._config.broker, _reason(error))
+        text = self.problem.text().in_language(self._config.language)
+        if changed or not self._warned:
+            _log.warning("%s", text)
+        else:
+            _log.debug("%s", text)
+        self._warned = True
+
+    def _note_up(self, number: int) -> None:
+        broker = self._config.broker
+        self.problem = None
+        self._warned = False
+        _log.info("connected to %s:%d (session %d)", broker.host, broker.port, number)
+
+
+async def _heeding_cancel(work: Awaitable[Result]) -> Result:
+    """Await ``work``, and end with the task's cancellation even where ``work`` swallowed it.
+
+    The library waits by asyncio.wait_for, which before Python 3.12 returns the result and drops
+    the cancellation when both come in the same turn of the loop.
+    """
+    result = await work
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return result
+
+
+def _tls_context(broker: Broker) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what the library has wrapped, or the error itself."""
+    return error.__cause__ or error.__context__ or error
+
+
+def _reason(error: BaseException) -> str:
+    cause = _cause(error)
+    return str(cause) or str(error) or type(cause).__name__
+
+
+def _fault(error: BaseException, *, tls: bool) -> LinkFault:
+    cause = _cause(error)
+    if isinstance(error, MqttConnectError):
+        code = getattr(error.rc, "value", error.rc)
+        return LinkFault.LOGIN_REFUSED if code in _LOGIN_REFUSED else LinkFault.REFUSED
+    # A broker that speaks no TLS answers the handshake by hanging up.
+    if isinstance(cause, ssl.SSLError) or (tls and isinstance(cause, ConnectionResetError)):
+        return LinkFault.TLS
+    if isinstance(cause, socket.gaierror):
+        return LinkFault.UNKNOWN_HOST
+    if isinstance(cause, ConnectionRefusedError):
+        return LinkFault.NOT_LISTENING
+    if isinstance(cause, TimeoutError | OSError):
+        return LinkFault.UNREACHABLE
+    return LinkFault.LOST

@@ -1,0 +1,157 @@
+"""What a room's staff is told: one row a thing, its status in words, and what to do first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from diemcau_agent.statusfile import AgentStatus, LineStatus, LinkStatus
+from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action
+from diemcau_contract.measurements import StampStatistics
+from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.profiles import Limits
+from diemcau_contract.words import Status
+
+STATUS_WORDS: Final = {
+    Status.OK: Text("tốt", "good"),
+    Status.WARN: Text("cần chú ý", "attention"),
+    Status.BAD: Text("LỖI", "BAD"),
+    Status.UNKNOWN: Text("chưa rõ", "unknown"),
+    Status.IN_USE: Text("đang dùng", "in use"),
+    Status.NOT_APPLICABLE: Text("không kiểm tra", "not checked"),
+}
+FINE: Final = frozenset({Status.OK, Status.IN_USE, Status.NOT_APPLICABLE})
+"""Statuses that ask nothing of anybody."""
+LOST_PACKETS_LEAST: Final = 3
+"""The light flow is thin: fewer lost packets in one interval say nothing of a share."""
+
+SENT_PACKETS_LEAST: Final = 4
+"""Before this many packets went out, none came back says nothing."""
+
+_NOTHING: Final = Text("", "")
+_NOT_RUNNING: Final = Text("chương trình diemcau-agent không chạy", "diemcau-agent does not run")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing in a room; ``key`` is its name for programs."""
+
+    key: str
+    name: Text
+    status: Status
+    detail: Text = _NOTHING
+    todo: Text | None = None
+
+
+def room_rows(status: AgentStatus) -> list[Row]:
+    """Return the rows of a room, in the order in which staff should look at them."""
+    rows = [link_row(status.link)]
+    if status.link.connected:
+        rows.append(line_row(status.line))
+    rows += [device_row(result) for result in status.devices]
+    rows.append(host_row(status.host))
+    return rows
+
+
+def link_row(link: LinkStatus) -> Row:
+    """Say whether the hub can be reached at all."""
+    name = Text("Kết nối với huyện", "Contact with the hub")
+    if link.connected:
+        return Row("link", name, Status.OK)
+    problem = link.problem
+    detail = Text(problem.vi, problem.en) if problem else Text("đang kết nối", "connecting")
+    todo = Text(
+        "Kiểm tra dây mạng và bộ chuyển đổi; nếu vẫn vậy, gọi kỹ thuật viên của huyện.",
+        "Check the network cable and the converter; if it stays, phone the hub's technician.",
+    )
+    return Row("link", name, Status.BAD, detail, todo)
+
+
+def line_row(line: LineStatus | None) -> Row:
+    """Say how the light flow fares; None: no agent runs that could tell."""
+    name = Text("Đường truyền", "Line")
+    if line is None:
+        return Row("line", name, Status.UNKNOWN, _NOT_RUNNING)
+    statistics = line.statistics
+    if statistics is None or statistics.packets_sent < SENT_PACKETS_LEAST:
+        waiting = Text("chưa đo xong lần đầu", "not measured yet")
+        return Row("line", name, Status.UNKNOWN, waiting)
+    if statistics.packets_received == 0:
+        words = WORDING[Cause.FIREWALL]
+        todo = action(Cause.FIREWALL, port=line.port or 0)
+        return Row("line", name, Status.BAD, words.name, todo)
+    cause = _line_cause(statistics)
+    detail = _line_figures(statistics)
+    if cause is None:
+        return Row("line", name, Status.OK, detail)
+    return Row("line", name, Status.WARN, detail, action(cause, evidence=detail))
+
+
+def device_row(result: DeviceResult) -> Row:
+    """Say what a probe found."""
+    kind = DEVICE_NAMES[result.kind]
+    role = "" if result.role == "main" else f" ({result.role})"
+    name = Text(_capital(kind.vi) + role, _capital(kind.en) + role)
+    todo = None
+    if result.causes and result.status not in FINE:
+        todo = action(result.causes[0], device=result.kind)
+    return Row(f"{result.kind}.{result.role}", name, result.status, _causes(result.causes), todo)
+
+
+def host_row(host: HostState) -> Row:
+    """Say how the PC fares."""
+    todo = action(host.causes[0], device="host") if host.causes else None
+    return Row("host", Text("Máy tính", "PC"), host.status, _causes(host.causes), todo)
+
+
+def printed(rows: list[Row], language: str) -> Iterator[str]:
+    """Yield the rows as lines of a table."""
+    vietnamese = language == "vi"
+    cells = [
+        (
+            row.name.vi if vietnamese else row.name.en,
+            STATUS_WORDS[row.status].vi if vietnamese else STATUS_WORDS[row.status].en,
+            row.detail.vi if vietnamese else row.detail.en,
+        )
+        for row in rows
+    ]
+    widths = [max((len(cell[column]) for cell in cells), default=0) for column in (0, 1)]
+    for name, status, detail in cells:
+        yield f"  {name:<{widths[0]}}  {status:<{widths[1]}}  {detail}".rstrip()
+
+
+def _line_cause(statistics: StampStatistics) -> Cause | None:
+    limit = Limits().loss_ratio.bad
+    up = (statistics.loss_ratio_up or 0.0) > limit
+    down = (statistics.loss_ratio_down or 0.0) > limit
+    lost = statistics.packets_sent - statistics.packets_received
+    if lost < LOST_PACKETS_LEAST or not (up or down):
+        return None
+    if up and down:
+        return Cause.OWN_LINE
+    return Cause.OWN_LINE_UP if up else Cause.OWN_LINE_DOWN
+
+
+def _line_figures(statistics: StampStatistics) -> Text:
+    vi, en = [], []
+    if statistics.rtt_seconds is not None:
+        delay = f"{statistics.rtt_seconds.p50 * 1000:.1f} ms"
+        vi.append(f"trễ {delay.replace('.', ',')}")
+        en.append(f"round trip {delay}")
+    for name, ratio in (
+        (("mất gói chiều lên", "loss up"), statistics.loss_ratio_up),
+        (("mất gói chiều xuống", "loss down"), statistics.loss_ratio_down),
+    ):
+        if ratio is not None:
+            share = f"{ratio * 100:.1f} %"
+            vi.append(f"{name[0]} {share.replace('.', ',')}")
+            en.append(f"{name[1]} {share}")
+    return Text(", ".join(vi), ", ".join(en))
+
+
+def _causes(causes: tuple[Cause, ...]) -> Text:
+    names = [WORDING[cause].name for cause in causes]
+    return Text(", ".join(name.vi for name in names), ", ".join(name.en for name in names))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,135 @@
+"""``status.json``: what the running agent leaves for ``status`` and ``check`` to read."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from diemcau_contract.measurements import StampStatistics
+from diemcau_contract.messages import DeviceResult, HostState, Utc
+
+FILE_NAME: Final = "status.json"
+STALE_INTERVALS: Final = 3
+STALE_LEAST_SECONDS: Final = 90.0
+"""The same rule by which the server calls a point silent (SPEC 3.3)."""
+_SAME_START_SECONDS: Final = 2.0
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sentence(_Frozen):
+    """A sentence in both languages."""
+
+    vi: str
+    en: str
+
+
+class LinkStatus(_Frozen):
+    """The session with the broker."""
+
+    connected: bool
+    problem: Sentence | None = None
+    reconnects_total: int = Field(default=0, ge=0)
+
+
+class LineStatus(_Frozen):
+    """The light flow to the hub; ``statistics`` is None before there was a full interval."""
+
+    port: int | None = None
+    statistics: StampStatistics | None = None
+    measured_at: Utc | None = None
+
+
+class OutboxStatus(_Frozen):
+    """Reports on their way."""
+
+    messages: int = Field(ge=0)
+    oldest_age_seconds: float = Field(ge=0)
+    dropped_total: int = Field(ge=0)
+    in_memory: int = Field(ge=0)
+
+
+class AgentStatus(_Frozen):
+    """All that can be told of a room without asking the hub."""
+
+    schema_: Literal["diemcau.agent_status/1"] = Field(
+        default="diemcau.agent_status/1", alias="schema"
+    )
+    hub: str
+    point: str
+    version: str
+    boot_id: str
+    process_id: int
+    process_started_at: float
+    """Unix time, as the system tells it: process ids are used again."""
+    written_at: Utc
+    interval_seconds: float
+    stopped: bool = False
+    reports: int = Field(default=0, ge=0)
+    """Reports made since the start."""
+    link: LinkStatus
+    line: LineStatus
+    devices: tuple[DeviceResult, ...] = ()
+    host: HostState
+    outbox: OutboxStatus
+
+    @property
+    def age_seconds(self) -> float:
+        """Age of the file's content by the wall clock."""
+        return max(0.0, (datetime.now(UTC) - self.written_at).total_seconds())
+
+    @property
+    def running(self) -> bool:
+        """Whether the agent that wrote it still runs and works."""
+        limit = max(STALE_LEAST_SECONDS, STALE_INTERVALS * self.interval_seconds)
+        return not self.stopped and self.age_seconds <= limit and self._process_lives()
+
+    def _process_lives(self) -> bool:
+        try:
+            started = psutil.Process(self.process_id).create_time()
+        except psutil.Error:
+            return False
+        return abs(started - self.process_started_at) < _SAME_START_SECONDS
+
+
+def own_start() -> tuple[int, float]:
+    """Return this process's id and start, as AgentStatus holds them."""
+    process = psutil.Process()
+    return process.pid, process.create_time()
+
+
+def write_status(directory: Path, status: AgentStatus) -> None:
+    """Replace the file as a whole: a reader never sees half of it.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / FILE_NAME
+    draft = path.with_name(f"{FILE_NAME}.{os.getpid()}.new")
+    draft.write_text(status.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    for attempt in range(3):
+        try:
+            draft.replace(path)
+        except PermissionError:
+            # Windows: a reader holds the file for a moment.
+            if attempt == 2:  # noqa: PLR2004  # the last of three
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def read_status(directory: Path) -> AgentStatus | None:
+    """Return what the agent left, or None when there is nothing that can be read."""
+    try:
+        text = (directory / FILE_NAME).read_text(encoding="utf-8")
+        return AgentStatus.model_validate_json(text)
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None

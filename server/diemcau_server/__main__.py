@@ -1,0 +1,110 @@
+"""The command ``diemcau-server``."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from diemcau_contract.causes import Language, Text
+from diemcau_contract.errors import DocumentError
+from diemcau_server import __version__
+from diemcau_server.app import run_server
+from diemcau_server.config import ServerConfig, load_config
+from diemcau_server.errors import ServerError
+
+EXIT_OK = 0
+EXIT_RUNTIME = 1
+EXIT_USAGE = 2
+
+_HELP: Mapping[str, Text] = {
+    "about": Text(
+        "Máy chủ diemcau tại hội trường: nhận báo cáo của các điểm cầu, đo đường truyền.",
+        "The diemcau server at the hub: takes the points' reports, tests their lines.",
+    ),
+    "run": Text("chạy máy chủ", "run the server"),
+    "config": Text("tệp cấu hình (YAML)", "configuration file (YAML)"),
+    "check": Text("chỉ kiểm tra tệp cấu hình rồi thoát", "only check the file, then exit"),
+    "ready": Text("ghi tệp này khi máy chủ đã sẵn sàng", "write this file when all is listening"),
+    "lang": Text("ngôn ngữ thông báo", "language of messages"),
+    "valid": Text("cấu hình hợp lệ", "the configuration is valid"),
+    "problems": Text("Tệp cấu hình có {count} lỗi:", "Configuration has {count} problems:"),
+    "one_problem": Text("Tệp cấu hình có 1 lỗi:", "Configuration has 1 problem:"),
+    "cannot": Text("Máy chủ không chạy được: {why}", "The server cannot run: {why}"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, 1 cannot run, 2 usage or configuration."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    language = _language(given)
+    asked = _parser(language).parse_args(given)
+    try:
+        config = load_config(asked.config)
+    except DocumentError as error:
+        return _tell_problems(error, language)
+    if asked.check_only:
+        print(f"{asked.config}: {_say('valid', language)}")
+        return EXIT_OK
+    _start_log()
+    return _run(config, asked.ready_file, language)
+
+
+def _run(config: ServerConfig, ready_file: Path | None, language: Language) -> int:
+    try:
+        asyncio.run(run_server(config, ready_file))
+    except ServerError as error:
+        print(_say("cannot", language).format(why=error), file=sys.stderr)
+        return EXIT_RUNTIME
+    except KeyboardInterrupt:
+        return EXIT_OK
+    return EXIT_OK
+
+
+def _tell_problems(error: DocumentError, language: Language) -> int:
+    count = len(error.problems)
+    headline = _say("one_problem" if count == 1 else "problems", language).format(count=count)
+    print(headline, file=sys.stderr)
+    for problem in error.problems:
+        print(f"  {problem}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _parser(language: Language) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="diemcau-server", description=_say("about", language))
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help=_say("run", language))
+    run.add_argument("--config", type=Path, required=True, help=_say("config", language))
+    run.add_argument("--check-only", action="store_true", help=_say("check", language))
+    run.add_argument("--ready-file", type=Path, help=_say("ready", language))
+    run.add_argument("--lang", choices=("vi", "en"), default="vi", help=_say("lang", language))
+    return parser
+
+
+def _language(arguments: Sequence[str]) -> Language:
+    """Return the language before the arguments are parsed: help and errors need it."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument == "--lang=en" or (before == "--lang" and argument == "en"):
+            return "en"
+    return "vi"
+
+
+def _say(key: str, language: Language) -> str:
+    return _HELP[key].in_language(language)
+
+
+def _start_log() -> None:
+    """Log one line an event to stderr."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("alembic", "aiohttp", "asyncio", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

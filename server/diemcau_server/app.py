@@ -1,0 +1,314 @@
+"""A running server: its parts started in order, watched together, stopped in reverse.
+
+Stop: no new request, tests ended, the last reports committed and acknowledged, then the session
+with the broker, the measuring process, and the store.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from diemcau_contract.codec import encode
+from diemcau_contract.messages import Hello, Settings
+from diemcau_contract.topics import Down, down
+from diemcau_server import __version__, secret_files
+from diemcau_server.config import ServerConfig
+from diemcau_server.coordinator import Coordinator
+from diemcau_server.embedded import EmbeddedBroker
+from diemcau_server.errors import PublishError, ServerError, StartError
+from diemcau_server.ingest import Ingest, IngestParts
+from diemcau_server.link import BrokerAddress, Link
+from diemcau_server.measuring import MeasuringEnd, MeasuringError
+from diemcau_server.metrics import Metrics
+from diemcau_server.services import Health, Services
+from diemcau_server.state import Board, PointKey
+from diemcau_server.store import Store
+from diemcau_server.store.engine import resolved_url
+from diemcau_server.web import make_app
+
+DRAIN_SECONDS = 5.0
+_HTTP_CLOSE_SECONDS = 3.0
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running server is to be found."""
+
+    http: str
+    broker: str
+    measure_port: int
+    token_file: Path
+
+    def as_json(self) -> str:
+        """Return what the ready file holds."""
+        return json.dumps(
+            {
+                "http": self.http,
+                "broker": self.broker,
+                "measure_port": self.measure_port,
+                "token_file": str(self.token_file),
+            }
+        )
+
+
+class Server:
+    """One server. ``start``, then ``wait`` until ``ask_stop``, then ``stop``."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._board = Board.of(config)
+        self._metrics = Metrics(self._board)
+        self._stack = AsyncExitStack()
+        self._asked = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._link: Link | None = None
+        self._ingest: Ingest | None = None
+        self._measuring: MeasuringEnd | None = None
+        self._greeting: asyncio.Task[None] | None = None
+
+    async def start(self) -> Addresses:
+        """Start every part; what had started is stopped again when one cannot.
+
+        Raises:
+            ServerError: with one sentence for whoever starts the server.
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def ask_stop(self) -> None:
+        """Let ``wait`` return; safe in a signal handler."""
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Wait for ``ask_stop``.
+
+        Raises:
+            ServerError: a part has ended by a fault of its own; its trace goes to the log.
+        """
+        asked = asyncio.create_task(self._asked.wait(), name="stop asked")
+        done, _ = await asyncio.wait([asked, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        for task in done - {asked}:
+            fault = task.exception()
+            _LOG.debug("%s ended", task.get_name(), exc_info=fault)
+            message = f"{task.get_name()} has ended: {fault!r}"
+            raise ServerError(message) from fault
+
+    async def stop(self) -> None:
+        """Stop every part in the reverse order of their start."""
+        await self._stack.aclose()
+
+    def health(self) -> Health:
+        """Return which parts work."""
+        link, ingest, measuring = self._link, self._ingest, self._measuring
+        connected = link is not None and link.connected.is_set()
+        measures = measuring is not None and measuring.available
+        trouble = [link.trouble if link else None, ingest.trouble if ingest else None]
+        if not measures:
+            trouble.append("the measuring process does not run")
+        sentences = tuple(text for text in trouble if text)
+        stored = ingest is not None and ingest.trouble is None
+        return Health(not sentences, connected, stored, measures, sentences)
+
+    async def _start(self) -> Addresses:
+        config = self._config
+        token = config.token or secret_files.make_token(config.token_file)
+        store = await self._open_store()
+        measuring = await self._start_measuring()
+        address = await self._broker_address()
+        coordinator = Coordinator(config, self._board, store, measuring, self._publish)
+        ingest = self._ingest = Ingest(
+            IngestParts(
+                board=self._board,
+                store=store,
+                metrics=self._metrics,
+                publish=self._publish,
+                on_message=coordinator.on_message,
+                on_hello=self._greet,
+            )
+        )
+        link = self._link = Link(address, ingest.receive, self._on_connected)
+        self._spawn(link.run(), "broker link")
+        self._spawn(ingest.run(), "ingest")
+        self._spawn(self._metrics.watch_loop(), "loop lag")
+        self._spawn(self._follow(), "follow")
+        self._stack.push_async_callback(self._drain, ingest)
+        self._stack.push_async_callback(coordinator.stop)
+        services = Services(
+            config, self._board, store, coordinator, self._metrics, token, self.health
+        )
+        http = await self._listen(services)
+        return Addresses(http, str(address), measuring.port, config.token_file)
+
+    async def _open_store(self) -> Store:
+        config = self._config
+        try:
+            config.state_directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"cannot make the directory {config.state_directory}: {error.strerror}"
+            raise StartError(message) from error
+        url = resolved_url(config.store.url, config.state_directory, config.store_password)
+        store = await Store.open(url)
+        self._stack.push_async_callback(store.close)
+        self._board.restore(await store.restored())
+        return store
+
+    async def _start_measuring(self) -> MeasuringEnd:
+        config = self._config
+        profile = config.profile(config.default_profile)
+        measuring = self._measuring = MeasuringEnd(
+            host=config.measure.host,
+            port=config.measure.port,
+            points=[(key.hub, key.point) for key in self._board.records],
+            advertise_host=config.measure.advertise_host,
+            packets_per_second=config.measure.packets_per_second,
+            dscp=profile.dscp if profile else 34,
+        )
+        try:
+            await measuring.start()
+        except MeasuringError as error:
+            message = f"the measuring end cannot start on UDP port {config.measure.port}: {error}"
+            raise StartError(message) from error
+        self._stack.push_async_callback(measuring.stop)
+        return measuring
+
+    async def _broker_address(self) -> BrokerAddress:
+        config = self._config
+        if config.broker.url != "embedded":
+            return BrokerAddress.of(
+                config.broker.url,
+                config.broker.username,
+                config.broker_password,
+                config.broker_ca_file,
+            )
+        broker = EmbeddedBroker(config.broker.port)
+        await broker.start()
+        self._stack.push_async_callback(broker.stop)
+        return BrokerAddress.of(broker.url)
+
+    async def _listen(self, services: Services) -> str:
+        host, port = self._config.http.host, self._config.http.port
+        runner = web.AppRunner(
+            make_app(services), access_log=None, shutdown_timeout=_HTTP_CLOSE_SECONDS
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            message = f"cannot listen on {host}:{port}: {error.strerror or error}"
+            raise StartError(message) from error
+        bound = runner.addresses[0][1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        self._stack.push_async_callback(_end, task)
+
+    async def _drain(self, ingest: Ingest) -> None:
+        if not await ingest.drain(DRAIN_SECONDS):
+            _LOG.warning("%d reports were not committed; their agents keep them", ingest.waiting())
+
+    async def _publish(self, topic: str, payload: bytes) -> None:
+        if self._link is None:
+            message = "there is no session with the broker"
+            raise PublishError(message)
+        await self._link.publish(topic, payload)
+
+    def _on_connected(self) -> None:
+        """Greet every enabled point: those whose agents run already wait for new keys."""
+        self._greeting = asyncio.create_task(self._greet_all(), name="greet all points")
+
+    async def _greet_all(self) -> None:
+        for key, record in list(self._board.records.items()):
+            if record.section.enabled:
+                await self._send_settings(key)
+
+    async def _greet(self, hello: Hello) -> None:
+        await self._send_settings(PointKey(hello.hub, hello.point))
+
+    async def _send_settings(self, key: PointKey) -> None:
+        measuring = self._measuring
+        settings = Settings(
+            report_interval_seconds=self._config.report_interval_seconds,
+            server_time=datetime.now(UTC),
+            measure=measuring.settings_of(key.hub, key.point) if measuring else None,
+        )
+        try:
+            await self._publish(down(key.hub, key.point, Down.SETTINGS), encode(settings))
+        except PublishError as error:
+            _LOG.debug("settings not sent to %s/%s: %s", key.hub, key.point, error)
+
+    async def _follow(self) -> None:
+        """Carry the parts' own figures into the metrics once a second."""
+        reconnects = 0
+        while True:
+            link, ingest = self._link, self._ingest
+            if link is not None and ingest is not None:
+                self._metrics.mqtt_connected.set(link.connected.is_set())
+                self._metrics.mqtt_reconnects.inc(link.reconnects_total - reconnects)
+                reconnects = link.reconnects_total
+                self._metrics.queue_length.set(ingest.waiting())
+            await asyncio.sleep(1.0)
+
+
+async def run_server(
+    config: ServerConfig,
+    ready_file: Path | None = None,
+    on_ready: Callable[[Addresses], None] | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        ServerError: when it cannot start.
+    """
+    server = Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, server.ask_stop)
+        except NotImplementedError:  # Windows: Ctrl-C ends asyncio.run() by cancellation
+            break
+    addresses = await server.start()
+    try:
+        if ready_file is not None:
+            _write_ready(ready_file, addresses)
+        _LOG.info(
+            "diemcau-server %s ready: %s, broker %s, measuring port %d",
+            __version__, addresses.http, addresses.broker, addresses.measure_port,
+        )  # fmt: skip
+        if on_ready is not None:
+            on_ready(addresses)
+        await server.wait()
+    finally:
+        await server.stop()
+        _LOG.info("stopped")
+
+
+def _write_ready(path: Path, addresses: Addresses) -> None:
+    """Write the file whole or not at all."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(addresses.as_json() + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        message = f"cannot write the ready file {path}: {error.strerror}"
+        raise StartError(message) from error
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

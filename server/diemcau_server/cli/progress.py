@@ -1,0 +1,202 @@
+"""A running test on standard error: a live table on a terminal, plain lines elsewhere."""
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from diemcau_server.cli.answers import PointProgress, Progress, Started, Step
+from diemcau_server.cli.collation import vietnamese_key
+from diemcau_server.cli.language import Speech
+from diemcau_server.cli.wording import (
+    COLOURS,
+    PHASES,
+    SYMBOLS,
+    cause_name,
+    device_words,
+    milliseconds,
+    percent,
+    said,
+    verdict_words,
+)
+
+_REFRESHES_PER_SECOND: Final = 4
+_BAR_CELLS: Final = 5
+_FIGURE_CELLS: Final = 8
+_STEP_CELLS: Final = 19
+_NAME_CELLS: Final = 24
+
+
+class ProgressView(Protocol):
+    """Shows a test as it goes; a context manager."""
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the terminal back."""
+
+    def show(self, progress: Progress) -> None:
+        """Show the newest progress."""
+
+
+def progress_view(console: Console, started: Started, say: Speech) -> ProgressView:
+    """Return the view that fits the console."""
+    if console.is_terminal and not console.is_dumb_terminal:
+        return LiveTable(console, started, say)
+    return PlainLines(console, started, say)
+
+
+class LiveTable:
+    """One row a point, redrawn in place; it leaves nothing behind when the test ends."""
+
+    def __init__(self, console: Console, started: Started, say: Speech) -> None:
+        self._started = started
+        self._say = say
+        self._live = Live(
+            console=console, transient=True, auto_refresh=False, vertical_overflow="ellipsis",
+            refresh_per_second=_REFRESHES_PER_SECOND,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the terminal back, the table wiped."""
+        self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Draw the newest progress."""
+        heading = _heading(self._started.steps, progress, self._say)
+        table = live_table(progress.points, self._say)
+        self._live.update(Group(heading, table), refresh=True)
+
+
+class PlainLines:
+    """One line at each change of step and at each verdict."""
+
+    def __init__(self, console: Console, started: Started, say: Speech) -> None:
+        self._console = console
+        self._steps = {step.kind: step for step in started.steps}
+        self._say = say
+        self._phase = ""
+        self._judged: set[str] = set()
+
+    def __enter__(self) -> Self:
+        """Nothing to take."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to give back."""
+
+    def show(self, progress: Progress) -> None:
+        """Print what is new."""
+        if progress.phase != self._phase:
+            self._phase = progress.phase
+            self._print(progress, self._phase_words(progress.phase))
+        for point in sorted(progress.points, key=lambda point: vietnamese_key(point.name)):
+            if point.verdict is not None and point.point not in self._judged:
+                self._judged.add(point.point)
+                self._print(progress, f"{point.name}: {_verdict_cell(point, self._say)}")
+
+    def _phase_words(self, phase: str) -> str:
+        words = said(PHASES, phase, self._say)
+        step = self._steps.get(phase)
+        return words if step is None else f"{words} ({self._say.number(step.duration_seconds)} s)"
+
+    def _print(self, progress: Progress, words: str) -> None:
+        line = f"[{self._say.number(progress.elapsed_seconds):>3} s] {words}"
+        self._console.print(line, soft_wrap=True)
+
+
+def live_table(points: Sequence[PointProgress], say: Speech) -> Table:
+    """Return the table of a running test, sorted in Vietnamese order."""
+    table = Table(box=None, pad_edge=False, expand=True)
+    table.add_column(say("Point"), no_wrap=True, min_width=_longest(point.name for point in points))
+    table.add_column(say("Step"), no_wrap=True, min_width=_STEP_CELLS)
+    for title in (say("RTT"), say("Loss up"), say("Loss down")):
+        table.add_column(title, justify="right", no_wrap=True, min_width=_FIGURE_CELLS)
+    table.add_column(say("Devices"), no_wrap=True, ratio=1)
+    table.add_column(say("Verdict"), no_wrap=True, ratio=1)
+    for point in sorted(points, key=lambda point: vietnamese_key(point.name)):
+        table.add_row(
+            Text(point.name),
+            Text(_step_cell(point, say)),
+            milliseconds(point.rtt_seconds, say),
+            percent(point.loss_ratio_up, say),
+            percent(point.loss_ratio_down, say),
+            Text(device_words(point.devices, say).replace("\n", ", ")),
+            Text(_short_verdict(point, say), style=COLOURS.get(point.verdict or "", "")),
+        )
+    return table
+
+
+def _longest(names: Iterable[str]) -> int:
+    return min(_NAME_CELLS, max(map(cell_len, names), default=0))
+
+
+def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
+    text = Text()
+    current = next((n for n, step in enumerate(steps) if step.kind == progress.phase), None)
+    over = progress.phase == "judging"
+    for number, step in enumerate(steps):
+        done = over or (current is not None and number < current)
+        symbol = "✓" if done else "▶" if number == current else "○"
+        words = f"{symbol} {said(PHASES, step.kind, say)} {say.number(step.duration_seconds)} s"
+        text.append(words, style="bold" if number == current else "dim")
+        text.append("  ")
+    if current is None:
+        text.append(f"▶ {said(PHASES, progress.phase, say)}  ", style="bold")
+    clock = say("{elapsed} s gone", elapsed=say.number(progress.elapsed_seconds))
+    if progress.remaining_seconds is not None:
+        left = say("{left} s left", left=say.number(max(0.0, progress.remaining_seconds)))
+        clock = f"{clock}, {left}"
+    text.append(f"\n{clock}\n")
+    return text
+
+
+def _step_cell(point: PointProgress, say: Speech) -> str:
+    if point.phase is None:
+        return "–"
+    words = said(PHASES, point.phase, say)
+    if point.progress_ratio is None:
+        return words
+    ratio = min(1.0, max(0.0, point.progress_ratio))
+    full = round(ratio * _BAR_CELLS)
+    return f"{words} {'█' * full}{'░' * (_BAR_CELLS - full)} {ratio * 100:3.0f} %"
+
+
+def _short_verdict(point: PointProgress, say: Speech) -> str:
+    """Return the verdict's symbol with the cause, which says more than the verdict's word."""
+    if point.verdict is None or point.cause is None:
+        return _verdict_cell(point, say)
+    return f"{SYMBOLS[point.verdict]} {cause_name(point.cause, say)}"
+
+
+def _verdict_cell(point: PointProgress, say: Speech) -> str:
+    if point.verdict is None:
+        return "…"
+    words = verdict_words(point.verdict, say)
+    return words if point.cause is None else f"{words}: {cause_name(point.cause, say)}"

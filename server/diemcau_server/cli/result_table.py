@@ -1,0 +1,166 @@
+"""A finished test on standard output: the table, then who must do what, then one line overall."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from diemcau_contract.causes import WORDING, Cause, action
+from diemcau_contract.result import PointResult, TestResult
+from diemcau_contract.words import Status, Verdict
+from diemcau_server.cli.collation import vietnamese_key
+from diemcau_server.cli.language import Speech, mark
+from diemcau_server.cli.wording import (
+    COLOURS,
+    VERDICTS,
+    cause_name,
+    device_fault,
+    device_words,
+    milliseconds,
+    percent,
+    verdict_words,
+)
+
+COMMUNE: Final = mark("Commune staff (in the room)")
+TECHNICIAN: Final = mark("District technician")
+CARRIER: Final = mark("Carrier (told by the district technician)")
+_CARRIER_CAUSES: Final = frozenset({Cause.OWN_LINE, Cause.OWN_LINE_UP, Cause.OWN_LINE_DOWN})
+_TECHNICIAN_CAUSES: Final = frozenset(
+    {
+        Cause.HUB_LINE, Cause.HUB_LINE_UP, Cause.HUB_LINE_DOWN, Cause.FIREWALL,
+        Cause.AGENT_SILENT, Cause.UNKNOWN, Cause.AUTH, Cause.CRASHED, Cause.LAMP,
+    }
+)  # fmt: skip
+
+
+def print_result(result: TestResult, console: Console, say: Speech) -> None:
+    """Print the whole result."""
+    console.print(result_table(result, say))
+    if result.hub_line.cause is not None:
+        words = verdict_words(result.hub_line.verdict, say)
+        cause = cause_name(result.hub_line.cause, say)
+        console.print(Text(say("Hub line: {words}: {cause}", words=words, cause=cause)))
+    _print_duties(result, console, say)
+    console.print(Text(overall(result, say), style="bold"), soft_wrap=True)
+
+
+def result_table(result: TestResult, say: Speech) -> Table:
+    """Return one row a point, in Vietnamese order."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(say("Point"))
+    for title in (say("RTT"), say("Loss up"), say("Loss down")):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column(say("Devices"))
+    table.add_column(say("Verdict"))
+    for point in in_order(result):
+        line = point.line
+        table.add_row(
+            Text(point.name),
+            milliseconds(_rtt_seconds(point), say),
+            percent(line.up.loss_ratio if line.up else None, say),
+            percent(line.down.loss_ratio if line.down else None, say),
+            Text(device_words(point.devices, say)),
+            Text(verdict_and_cause(point, say), style=COLOURS[point.verdict]),
+        )
+    return table
+
+
+def in_order(result: TestResult) -> list[PointResult]:
+    """Return the points in Vietnamese order of their names."""
+    return sorted(result.points, key=lambda point: vietnamese_key(point.name))
+
+
+def verdict_and_cause(point: PointResult, say: Speech) -> str:
+    """Return the verdict of a point with its cause in a few words."""
+    words = verdict_words(point.verdict, say)
+    return words if point.cause is None else f"{words}: {_cause_words(point, point.cause, say)}"
+
+
+def duty(cause: Cause) -> str:
+    """Return who has to act on ``cause``, as a message id."""
+    if cause in _CARRIER_CAUSES:
+        return CARRIER
+    return TECHNICIAN if cause in _TECHNICIAN_CAUSES else COMMUNE
+
+
+def overall(result: TestResult, say: Speech) -> str:
+    """Return the one line about all points."""
+    total = say.count("{number} point", "{number} points", len(result.points))
+    parts = []
+    for verdict in Verdict:
+        number = sum(point.verdict is verdict for point in result.points)
+        if number:
+            parts.append(f"{number} {say(VERDICTS[verdict])}")
+    duration = say("measured in {seconds} s", seconds=say.number(result.duration_seconds, 1))
+    test = say("test {test}", test=result.test)
+    return f"{total}: {', '.join(parts)} ({duration}; {test})"
+
+
+def _print_duties(result: TestResult, console: Console, say: Speech) -> None:
+    groups: dict[str, list[str]] = {COMMUNE: [], TECHNICIAN: [], CARRIER: []}
+    for point in in_order(result):
+        if point.verdict is Verdict.READY:
+            continue
+        cause = point.cause or Cause.UNKNOWN
+        words = f"{point.name}: {_cause_words(point, cause, say)}. {say.pick(point.action)}"
+        groups[duty(cause)].append(words)
+        for other_cause, other_words in _other_faults(point, say):
+            groups[duty(other_cause)].append(f"{point.name}: {other_words}")
+    console.print(Text(say("Who must do what"), style="bold"))
+    if not any(groups.values()):
+        console.print(Padding(Text(say("Nobody has anything to do.")), (0, 0, 1, 2)))
+        return
+    for who, lines in groups.items():
+        if not lines:
+            continue
+        console.print(Padding(Text(f"{say(who)}:", style="underline"), (0, 0, 0, 2)))
+        for line in lines:
+            console.print(_hanging(line))
+    console.print()
+
+
+def _hanging(line: str) -> Table:
+    """Return one point of a list, its further lines indented under the first."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=5, justify="right")
+    grid.add_column()
+    grid.add_row("-", Text(line))
+    return grid
+
+
+def _other_faults(point: PointResult, say: Speech) -> Iterator[tuple[Cause, str]]:
+    """Yield the device faults beyond the one that the verdict names."""
+    named = point.cause
+    for device in point.devices:
+        if device.status not in (Status.BAD, Status.WARN) or not device.causes:
+            continue
+        cause = device.causes[0]
+        if cause == named:
+            named = None
+            continue
+        what = device_fault(device, cause, say)
+        yield cause, f"{what}. {say.pick(action(cause, device=device.kind))}"
+
+
+def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:
+    for device in point.devices:
+        if cause in device.causes and device.status is not Status.OK:
+            return device_fault(device, cause, say)
+    return say.pick(WORDING[cause].name)
+
+
+def _rtt_seconds(point: PointResult) -> float | None:
+    idle = point.line.idle
+    if idle is not None and idle.rtt_seconds is not None:
+        return idle.rtt_seconds.p50
+    loaded = point.line.loaded_rtt_seconds
+    return loaded.p50 if loaded else None
+
+
+def all_ready(points: Sequence[PointResult]) -> bool:
+    """Say whether every point is ready; no point at all is not."""
+    return bool(points) and all(point.verdict is Verdict.READY for point in points)

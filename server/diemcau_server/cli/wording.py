@@ -1,0 +1,141 @@
+"""The closed lists of words as the command line says them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause
+from diemcau_contract.words import Status, Verdict
+from diemcau_server.cli.language import Speech, mark
+
+VERDICTS: Final[Mapping[str, str]] = {
+    "ready": mark("ready"),
+    "degraded": mark("usable, with warnings"),
+    "not_ready": mark("not ready"),
+    "unknown": mark("not known"),
+}
+STATES: Final[Mapping[str, str]] = {
+    **VERDICTS,
+    "testing": mark("being tested"),
+    "silent": mark("silent"),
+    "never_seen": mark("never seen"),
+    "maintenance": mark("in maintenance"),
+}
+PHASES: Final[Mapping[str, str]] = {
+    "waiting": mark("waiting"),
+    "asked": mark("asked"),
+    "accepted": mark("answered"),
+    "opening": mark("joining"),
+    "opened": mark("joined"),
+    "measuring": mark("measuring"),
+    "no_answer": mark("UDP blocked"),
+    "refused": mark("refused"),
+    "busy": mark("busy"),
+    "failed": mark("failed"),
+    "silent": mark("no contact"),
+    "preflight": mark("preparation"),
+    "idle": mark("line at rest"),
+    "groups": mark("group by group"),
+    "rehearsal": mark("rehearsal"),
+    "margin": mark("margin"),
+    "judging": mark("judging"),
+    "ended": mark("done"),
+    "finished": mark("done"),
+    "done": mark("done"),
+}
+STATUSES: Final[Mapping[str, str]] = {
+    "ok": mark("good"),
+    "warn": mark("warning"),
+    "bad": mark("bad"),
+    "unknown": mark("not known"),
+    "in_use": mark("in use"),
+    "not_applicable": mark("not applicable"),
+}
+SYMBOLS: Final[Mapping[str, str]] = {
+    "ready": "✓", "degraded": "!", "not_ready": "✗", "unknown": "?",
+    "ok": "✓", "warn": "!", "bad": "✗", "in_use": "•", "not_applicable": "–",
+    "testing": "…", "silent": "✗", "never_seen": "?", "maintenance": "•",
+}  # fmt: skip
+COLOURS: Final[Mapping[str, str]] = {
+    "ready": "green", "degraded": "yellow", "not_ready": "bold red", "unknown": "magenta",
+    "ok": "green", "warn": "yellow", "bad": "red", "silent": "red",
+}  # fmt: skip
+_FINE_MILLISECONDS: Final = 100
+_NO_NEED: Final = frozenset({Status.OK, Status.NOT_APPLICABLE, Status.IN_USE})
+
+
+class DeviceSeen(Protocol):
+    """A device as progress and results name it."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of device."""
+
+    @property
+    def role(self) -> str:
+        """Its place in the room."""
+
+    @property
+    def status(self) -> Status:
+        """What the probe says."""
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Why."""
+
+
+def said(words: Mapping[str, str], word: str, say: Speech) -> str:
+    """Return the word of a closed list in the user's language, an unknown one as it is."""
+    return say(words[word]) if word in words else word
+
+
+def verdict_words(verdict: Verdict | str, say: Speech) -> str:
+    """Return symbol and words of a verdict or state; the symbol alone tells it without colour."""
+    return f"{SYMBOLS.get(verdict, '?')} {said(STATES, verdict, say)}"
+
+
+def cause_name(cause: Cause, say: Speech) -> str:
+    """Return a cause in a few words."""
+    return say.pick(WORDING[cause].name)
+
+
+def device_name(kind: str, role: str, say: Speech) -> str:
+    """Return a device's name, with its role where that is not the main one."""
+    name = say.pick(DEVICE_NAMES[kind]) if kind in DEVICE_NAMES else kind
+    return name if role == "main" else f"{name} {role}"
+
+
+def device_fault(device: DeviceSeen, cause: Cause, say: Speech) -> str:
+    """Return "device: cause", without saying the device's name twice."""
+    name, fault = device_name(device.kind, device.role, say), cause_name(cause, say)
+    return fault if fault.casefold().startswith(name.casefold()) else f"{name}: {fault}"
+
+
+def device_words(devices: Iterable[DeviceSeen], say: Speech) -> str:
+    """Return what a table cell says of a room's devices: the faults, or that all are good."""
+    listed = list(devices)
+    if not listed:
+        return "–"
+    faults = []
+    for device in listed:
+        if device.status in _NO_NEED:
+            continue
+        cause = device.causes[0] if device.causes else Cause.UNKNOWN
+        faults.append(f"{SYMBOLS[device.status]} {device_fault(device, cause, say)}")
+    if faults:
+        return "\n".join(faults)
+    in_use = [device for device in listed if device.status is Status.IN_USE]
+    word = say("in use") if in_use else say("good")
+    return f"{SYMBOLS['in_use' if in_use else 'ok']} {word}"
+
+
+def milliseconds(seconds: float | None, say: Speech) -> str:
+    """Return a delay for a table cell."""
+    if seconds is None:
+        return "–"
+    value = seconds * 1000
+    return f"{say.number(value, 1 if value < _FINE_MILLISECONDS else 0)} ms"
+
+
+def percent(ratio: float | None, say: Speech) -> str:
+    """Return a share for a table cell."""
+    return "–" if ratio is None else f"{say.number(ratio * 100, 1)} %"

@@ -1,0 +1,258 @@
+"""The server's file: one YAML document, checked whole, then frozen (SPEC 7.1)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from diemcau_contract.documents import lines_of, parse_document
+from diemcau_contract.errors import DocumentError, Problem
+from diemcau_contract.profiles import Profile
+from diemcau_contract.identifiers import Identifier
+from diemcau_server import config_checks, secret_files
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Name = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+def _broker_url(url: str) -> str:
+    if not re.fullmatch(r"embedded|mqtts?://[^/@\s]+/?", url):
+        message = "must be 'embedded', mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
+        raise ValueError(message)
+    return url
+
+
+def _store_url(url: str) -> str:
+    if re.fullmatch(r"postgresql://[^@\s]*:[^@\s]*@\S+", url):
+        message = "must hold no password; name a file by password_file"
+        raise ValueError(message)
+    if not re.fullmatch(r"sqlite:///\S+|postgresql://\S+", url):
+        message = "must be sqlite:///FILE or postgresql://USER@HOST[:PORT]/DATABASE"
+        raise ValueError(message)
+    return url
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpConfig(_Section):
+    """Where the API and the pages listen; actions need the token in ``token_file``."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: Port = 8080
+    token_file: str = Field(default="token", min_length=1)
+
+
+class BrokerConfig(_Section):
+    """The MQTT broker: ``embedded`` (loopback only), ``mqtt://host:port``, ``mqtts://host:port``.
+
+    ``port`` counts for ``embedded`` alone; 0 takes a free one.
+    """
+
+    url: Annotated[str, AfterValidator(_broker_url)] = "embedded"
+    port: Port = 1883
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
+class StoreConfig(_Section):
+    """SQLite file (relative to the state directory) or PostgreSQL; no password in the URL."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = "sqlite:///diemcau.sqlite"
+    password_file: str | None = None
+
+
+class MeasureConfig(_Section):
+    """The measuring end's UDP port and the light flow that points keep to it."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: Port = 8620
+    advertise_host: str | None = None
+    packets_per_second: float = Field(default=2, gt=0, le=50)
+
+
+class PointConfig(_Section):
+    """A bridge point."""
+
+    id: Identifier
+    name: Name
+    enabled: bool = True
+    maintenance_until: datetime | None = None
+
+
+class UnitConfig(_Section):
+    """A room without an agent, which joins by Google Meet."""
+
+    id: Identifier
+    name: Name
+
+
+class HubConfig(_Section):
+    """A district hall with its points and units."""
+
+    id: Identifier
+    name: Name
+    points: tuple[PointConfig, ...] = ()
+    units: tuple[UnitConfig, ...] = ()
+
+
+class SessionConfig(_Section):
+    """One class of a conference. ``points`` left out means every enabled point of the hub."""
+
+    id: Identifier
+    hub: Identifier
+    name: Name
+    form: Literal["line", "meet"]
+    profile: Identifier
+    start: datetime
+    end: datetime
+    points: tuple[Identifier, ...] | None = None
+    units: tuple[Identifier, ...] = ()
+
+
+class ServerDocument(_Section):
+    """The file as it is written."""
+
+    schema_: Literal["diemcau.server/1"] = Field(alias="schema")
+    timezone: str = "Asia/Ho_Chi_Minh"
+    http: HttpConfig = HttpConfig()
+    broker: BrokerConfig = BrokerConfig()
+    store: StoreConfig = StoreConfig()
+    state_directory: str = Field(default="state", min_length=1)
+    measure: MeasureConfig = MeasureConfig()
+    report_interval_seconds: float = Field(default=30, ge=1, le=3600)
+    default_profile: Identifier
+    hubs: tuple[HubConfig, ...] = Field(min_length=1)
+    sessions: tuple[SessionConfig, ...] = ()
+    profiles: tuple[Profile, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The file, checked: ids are unique, references hold, times are UTC, secrets are read.
+
+    ``token`` is None where its file is still to be made (see ``secret_files.make_token``).
+    """
+
+    file: Path
+    timezone: ZoneInfo
+    http: HttpConfig
+    token_file: Path
+    token: str | None
+    broker: BrokerConfig
+    broker_password: str | None
+    broker_ca_file: Path | None
+    store: StoreConfig
+    store_password: str | None
+    state_directory: Path
+    measure: MeasureConfig
+    report_interval_seconds: float
+    default_profile: str
+    hubs: tuple[HubConfig, ...]
+    sessions: tuple[SessionConfig, ...]
+    profiles: tuple[Profile, ...]
+
+    def hub(self, identifier: str) -> HubConfig | None:
+        """Return the hub, or None."""
+        return next((hub for hub in self.hubs if hub.id == identifier), None)
+
+    def point(self, hub: str, identifier: str) -> PointConfig | None:
+        """Return the point of ``hub``, or None."""
+        section = self.hub(hub)
+        points = section.points if section else ()
+        return next((point for point in points if point.id == identifier), None)
+
+    def session(self, identifier: str) -> SessionConfig | None:
+        """Return the session, or None."""
+        return next((item for item in self.sessions if item.id == identifier), None)
+
+    def profile(self, identifier: str) -> Profile | None:
+        """Return the profile, or None."""
+        return next((item for item in self.profiles if item.id == identifier), None)
+
+
+def load_config(path: Path) -> ServerConfig:
+    """Read and check the server's file.
+
+    Raises:
+        DocumentError: with every problem of the file and of the secret files that it names.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise DocumentError([Problem(str(path), 0, "", f"cannot be read: {reason}")]) from error
+    problems: list[Problem] = []
+    document = None
+    try:
+        document = parse_document(text, ServerDocument, str(path))
+    except DocumentError as error:
+        problems += error.problems
+    lines = lines_of(text)
+    problems += config_checks.cross_problems(text, str(path), lines)
+    base = path.resolve().parent
+    secrets, found = secret_files.read_all(text, str(path), lines, base)
+    problems += found
+    if problems or document is None:
+        raise DocumentError(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+    return _frozen(document, path, secrets)
+
+
+def _frozen(document: ServerDocument, path: Path, secrets: Mapping[str, str]) -> ServerConfig:
+    base = path.resolve().parent
+    zone = ZoneInfo(document.timezone)
+    ca_file = document.broker.ca_file
+    return ServerConfig(
+        file=path,
+        timezone=zone,
+        http=document.http,
+        token_file=base / document.http.token_file,
+        token=secrets.get("http.token_file"),
+        broker=document.broker,
+        broker_password=secrets.get("broker.password_file"),
+        broker_ca_file=base / ca_file if ca_file else None,
+        store=document.store,
+        store_password=secrets.get("store.password_file"),
+        state_directory=base / document.state_directory,
+        measure=document.measure,
+        report_interval_seconds=document.report_interval_seconds,
+        default_profile=document.default_profile,
+        hubs=_hubs_in_utc(document.hubs, zone),
+        sessions=_sessions_in_utc(document.sessions, zone),
+        profiles=document.profiles,
+    )
+
+
+def _hubs_in_utc(hubs: Sequence[HubConfig], zone: ZoneInfo) -> tuple[HubConfig, ...]:
+    return tuple(
+        hub.model_copy(update={"points": tuple(_point_in_utc(point, zone) for point in hub.points)})
+        for hub in hubs
+    )
+
+
+def _point_in_utc(point: PointConfig, zone: ZoneInfo) -> PointConfig:
+    if point.maintenance_until is None:
+        return point
+    return point.model_copy(update={"maintenance_until": _utc(point.maintenance_until, zone)})
+
+
+def _sessions_in_utc(
+    sessions: Sequence[SessionConfig], zone: ZoneInfo
+) -> tuple[SessionConfig, ...]:
+    return tuple(
+        item.model_copy(update={"start": _utc(item.start, zone), "end": _utc(item.end, zone)})
+        for item in sessions
+    )
+
+
+def _utc(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Take a time without an offset as the district's own."""
+    local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    return local.astimezone(UTC)

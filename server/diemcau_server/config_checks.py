@@ -1,0 +1,138 @@
+"""Checks across the parts of the server's file.
+
+They work on the YAML as it stands, not on the parsed values: one wrong key must not hide a
+duplicate id elsewhere, all mistakes are told at once.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+
+from diemcau_contract.documents import Place
+from diemcau_contract.errors import Problem
+
+_Mapping = Mapping[object, object]
+
+
+def cross_problems(text: str, file: str, lines: Mapping[Place, int]) -> list[Problem]:
+    """Return what is wrong between the parts of the document ``text``; nothing for bad YAML."""
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return []
+    if not isinstance(content, dict):
+        return []
+    check = _CrossCheck(content, file, lines)
+    return list(check.problems())
+
+
+class _CrossCheck:
+    def __init__(self, content: _Mapping, file: str, lines: Mapping[Place, int]) -> None:
+        self._content = content
+        self._file = file
+        self._lines = lines
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self._timezone()
+        for key in ("hubs", "sessions", "profiles"):
+            yield from self._duplicates((key,), "id")
+        for index, _ in _entries(self._content.get("hubs")):
+            yield from self._duplicates(("hubs", index, "points"), "point id")
+            yield from self._duplicates(("hubs", index, "units"), "unit id")
+        yield from self._reference(("default_profile",), "profile", self._ids("profiles"))
+        for index, session in _entries(self._content.get("sessions")):
+            yield from self._session(index, session)
+
+    def _timezone(self) -> Iterator[Problem]:
+        name = self._content.get("timezone")
+        if not isinstance(name, str):
+            return
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            what = f"unknown timezone {name!r}; expected a name such as 'Asia/Ho_Chi_Minh'"
+            yield self._problem(("timezone",), what)
+
+    def _session(self, index: int, session: _Mapping) -> Iterator[Problem]:
+        place: Place = ("sessions", index)
+        hubs = self._ids("hubs")
+        yield from self._reference((*place, "hub"), "hub", hubs)
+        yield from self._reference((*place, "profile"), "profile", self._ids("profiles"))
+        hub = session.get("hub")
+        if hub in hubs:
+            for key, word in (("points", "point"), ("units", "unit")):
+                known = self._hub_ids(hub, key)
+                for number, _ in enumerate(_values(session.get(key))):
+                    yield from self._reference((*place, key, number), f"{word} of {hub}", known)
+        start, end = session.get("start"), session.get("end")
+        if isinstance(start, datetime) and isinstance(end, datetime) and not _before(start, end):
+            what = f"must be after start ({start.isoformat(sep=' ')})"
+            yield self._problem((*place, "end"), what)
+
+    def _duplicates(self, place: Place, word: str) -> Iterator[Problem]:
+        first: dict[str, int] = {}
+        for index, entry in _entries(self._at(place)):
+            identifier = entry.get("id")
+            if not isinstance(identifier, str):
+                continue
+            here: Place = (*place, index, "id")
+            if identifier in first:
+                what = f"duplicate {word} {identifier!r} (first on line {first[identifier]})"
+                yield self._problem(here, what)
+            else:
+                first[identifier] = self._lines.get(here, 0)
+
+    def _reference(self, place: Place, word: str, known: list[str]) -> Iterator[Problem]:
+        value = self._at(place)
+        if not isinstance(value, str) or value in known:
+            return
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:20]) or 'none'}"
+        yield self._problem(place, f"unknown {word} {value!r}; {hint}")
+
+    def _ids(self, key: str) -> list[str]:
+        return [str(entry.get("id")) for _, entry in _entries(self._content.get(key))]
+
+    def _hub_ids(self, hub: object, key: str) -> list[str]:
+        for _, entry in _entries(self._content.get("hubs")):
+            if entry.get("id") == hub:
+                return [str(item.get("id")) for _, item in _entries(entry.get(key))]
+        return []
+
+    def _at(self, place: Place) -> object:
+        value: object = self._content
+        for part in place:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def _problem(self, place: Place, what: str) -> Problem:
+        where = ""
+        for part in place:
+            where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else part
+        return Problem(self._file, self._lines.get(place, 0), where, what)
+
+
+def _entries(value: object) -> Iterator[tuple[int, _Mapping]]:
+    for index, entry in enumerate(_values(value)):
+        if isinstance(entry, dict):
+            yield index, entry
+
+
+def _values(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _before(start: date, end: date) -> bool:
+    """Compare; a time with and one without an offset are left to the eye of the reader."""
+    try:
+        return start < end
+    except TypeError:
+        return True

@@ -1,0 +1,44 @@
+"""How long each part of a test may take, and why."""
+
+from dataclasses import dataclass
+
+from diemcau_line.protocol import GRACE_SECONDS
+
+ACCEPT_SECONDS = 1.5
+"""An agent answers at once: one round trip over a bad line (0.3 s) with two retransmissions."""
+
+OPENING_SECONDS = 8.0
+"""From the command to the proof of UDP both ways: an old PC starts its measuring process in up to
+4 s, which then waits up to 3.5 s for the hub's answer and names a blocked port itself."""
+
+RESULTS_SECONDS = GRACE_SECONDS + 2.0
+"""After the last step: its late packets, then 2 s for the counts to cross an overloaded line."""
+
+DEVICES_SECONDS = 20.0
+"""A whole room check takes at most 20 s from the command; a longer line test hides it."""
+
+PUBLISH_SECONDS = 3.0
+"""A command to all points; a broker that has not taken it by then will not."""
+
+MEASURING_SECONDS = 2.0
+"""An answer of the measuring end, a process on this machine, even when it is just loaded."""
+
+WHOLE_SECONDS = 60.0
+"""Nothing keeps rooms busy for longer, whatever goes wrong."""
+
+PROGRESS_SECONDS = 0.5
+"""Progress is shown at least once a second; twice as often so that no tick is missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The limits of one coordinator, in seconds; shorter ones serve the tests."""
+
+    accept_seconds: float = ACCEPT_SECONDS
+    opening_seconds: float = OPENING_SECONDS
+    results_seconds: float = RESULTS_SECONDS
+    devices_seconds: float = DEVICES_SECONDS
+    publish_seconds: float = PUBLISH_SECONDS
+    measuring_seconds: float = MEASURING_SECONDS
+    whole_seconds: float = WHOLE_SECONDS
+    progress_seconds: float = PROGRESS_SECONDS

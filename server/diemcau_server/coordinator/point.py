@@ -1,0 +1,168 @@
+"""One point during one test: what it has said so far, and which of it counts."""
+
+from enum import StrEnum
+
+from diemcau_contract.messages import DevicesResult, StepResult, TestNotice
+from diemcau_server.evidence import HubFigures, PointRecord
+
+
+class PointPhase(StrEnum):
+    """How far a point has come in a test."""
+
+    WAITING = "waiting"  # asked, has not answered yet
+    ACCEPTED = "accepted"  # its agent answered and now opens its flow
+    OPENED = "opened"  # UDP goes both ways
+    MEASURING = "measuring"  # takes part in the steps
+    DONE = "done"  # everything expected of it has come, or the test is over
+    SILENT = "silent"  # did not answer in time; what comes later does not count
+    NO_ANSWER = "no_answer"  # its agent works, its UDP packets get no answer
+    REFUSED = "refused"  # the measuring port did not take its ticket
+    BUSY = "busy"  # takes part in another test, or its switch is off
+    FAILED = "failed"  # its measuring process ended or could not start
+
+
+class Ignored(StrEnum):
+    """Why a message did not count (fixed set: it is a metric label)."""
+
+    NO_TEST = "no_test"  # no test runs at this hub
+    OTHER_TEST = "other_test"  # it belongs to another test
+    OTHER_POINT = "other_point"  # the point is not in the test
+    OTHER_BOOT = "other_boot"  # the agent was restarted since it accepted
+    LATE = "late"  # the point was already given up, or the step is unknown
+    DUPLICATE = "duplicate"  # the same has been said before
+
+
+TestMessage = TestNotice | StepResult | DevicesResult
+
+_ENDED = frozenset(
+    {
+        PointPhase.DONE,
+        PointPhase.SILENT,
+        PointPhase.NO_ANSWER,
+        PointPhase.REFUSED,
+        PointPhase.BUSY,
+        PointPhase.FAILED,
+    }
+)
+_OPENING = frozenset({PointPhase.WAITING, PointPhase.ACCEPTED})
+
+
+class PointRun:
+    """Collects what one point and the hub's end say about it; the first word counts."""
+
+    def __init__(self, point: str, name: str, steps: int) -> None:
+        self.point = point
+        self.name = name
+        self.phase = PointPhase.WAITING
+        self.accepted = False
+        self.joined = False
+        self.detail = ""
+        self.devices: DevicesResult | None = None
+        self.steps: dict[int, StepResult] = {}
+        self.hub: dict[int, HubFigures] = {}
+        self._expected: frozenset[int] = frozenset()
+        self._boot_id: str | None = None
+        self._steps_of_test = steps
+
+    def take(self, message: TestMessage) -> Ignored | None:
+        """Take a message of this test from this point, or say why it does not count."""
+        if self.phase is PointPhase.SILENT:
+            return Ignored.LATE
+        if self._boot_id is not None and message.boot_id != self._boot_id:
+            return Ignored.OTHER_BOOT
+        if isinstance(message, TestNotice):
+            ignored = self._take_notice(message)
+            if ignored is None:
+                self._boot_id = message.boot_id
+            return ignored
+        if isinstance(message, DevicesResult):
+            if self.devices is not None:
+                return Ignored.DUPLICATE
+            self.devices = message
+            return None
+        return self._take_step(message)
+
+    def take_hub(self, step: int, figures: HubFigures) -> None:
+        """Take what the hub's end measured of this point in ``step``."""
+        self.hub.setdefault(step, figures)
+
+    def join(self, expected: frozenset[int]) -> None:
+        """Let an opened point take part in the steps ``expected``."""
+        self.joined = True
+        self.phase = PointPhase.MEASURING
+        self._expected = expected
+
+    def give_up(self) -> None:
+        """Note that the point did not answer in time."""
+        if self.phase is PointPhase.WAITING:
+            self.phase = PointPhase.SILENT
+
+    def close(self) -> None:
+        """Note that the test is over for a point that measured."""
+        if self.phase in {PointPhase.MEASURING, PointPhase.OPENED, PointPhase.ACCEPTED}:
+            self.phase = PointPhase.DONE
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the point may still open its flow."""
+        return self.phase in _OPENING
+
+    @property
+    def awaits_line(self) -> bool:
+        """Whether results of its steps are still to come."""
+        if not self.joined or self.phase in _ENDED:
+            return False
+        return bool(self._expected - self.steps.keys() or self._expected - self.hub.keys())
+
+    @property
+    def awaits_devices(self) -> bool:
+        """Whether the result of its devices is still to come."""
+        return self.accepted and self.devices is None and self.phase is not PointPhase.BUSY
+
+    @property
+    def udp_answered(self) -> bool | None:
+        """Whether UDP goes both ways; None where nobody could try."""
+        if self.phase is PointPhase.NO_ANSWER:
+            return False
+        return True if self.joined else None
+
+    def record(self) -> PointRecord:
+        """Return all that came in, as the evidence is made from it."""
+        return PointRecord(
+            point=self.point,
+            name=self.name,
+            accepted=self.accepted,
+            refused=self.phase in {PointPhase.BUSY, PointPhase.REFUSED, PointPhase.FAILED},
+            udp_answered=self.udp_answered,
+            steps=dict(self.steps),
+            hub=dict(self.hub),
+            devices=self.devices,
+        )
+
+    def _take_notice(self, notice: TestNotice) -> Ignored | None:
+        event = notice.event
+        before = self.phase
+        if event == "accepted" and before is PointPhase.WAITING:
+            self.phase = PointPhase.ACCEPTED
+        elif event == "opened" and before in _OPENING:
+            self.phase = PointPhase.OPENED
+        elif event in {"no_answer", "refused", "busy"} and before in _OPENING:
+            self.phase = PointPhase(event)
+        elif event == "failed" and before not in _ENDED:
+            self.phase = PointPhase.FAILED
+        elif event == "ended" and before not in _ENDED:
+            self.phase = PointPhase.DONE
+        else:
+            return Ignored.DUPLICATE
+        self.accepted = True
+        self.detail = notice.detail or self.detail
+        return None
+
+    def _take_step(self, result: StepResult) -> Ignored | None:
+        takes_part = self.phase in {PointPhase.OPENED, PointPhase.MEASURING}
+        if not takes_part or not 0 <= result.step < self._steps_of_test:
+            return Ignored.LATE
+        if result.step in self.steps:
+            return Ignored.DUPLICATE
+        self.steps[result.step] = result
+        return None

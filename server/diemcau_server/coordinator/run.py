@@ -1,0 +1,361 @@
+"""One test from its first command to its result (SPEC 3.5)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, TypeAdapter
+
+from diemcau_contract.codec import encode
+from diemcau_contract.judge import PointEvidence, judge, worst
+from diemcau_contract.messages import TestEnd, TestOpen, TestStep
+from diemcau_contract.profiles import Profile
+from diemcau_contract.result import TestResult
+from diemcau_contract.topics import Down, UpTopic, down
+from diemcau_line.protocol import GRACE_SECONDS
+from diemcau_server.coordinator.errors import (
+    CoordinatorError,
+    broker_unavailable,
+    measuring_unavailable,
+)
+from diemcau_server.coordinator.limits import TimeLimits
+from diemcau_server.coordinator.point import Ignored, PointPhase, PointRun, TestMessage
+from diemcau_server.coordinator.progress import Progress, point_progress
+from diemcau_server.coordinator.selection import Chosen
+from diemcau_server.errors import PublishError
+from diemcau_server.evidence import (
+    HubFigures,
+    JudgedPoint,
+    hub_line,
+    point_evidence,
+    point_result,
+)
+from diemcau_server.flows import FlowOrder, new_flows
+from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
+from diemcau_server.steps import StepsOfTest
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+"""Publishes a payload on a topic with QoS 1.
+
+Raises:
+    PublishError: the broker did not take it.
+"""
+
+_LOG = logging.getLogger(__name__)
+_EVIDENCE: TypeAdapter[PointEvidence] = TypeAdapter(PointEvidence)
+
+
+@dataclass(frozen=True, slots=True)
+class TestOrder:
+    """What is tested; settled before the first command."""
+
+    test: str
+    hub: str
+    points: tuple[Chosen, ...]
+    session: str | None
+    profile: Profile
+    steps: StepsOfTest
+    asked_by: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a test ended: with a result, or with why there is none."""
+
+    result: TestResult | None = None
+    error: CoordinatorError | None = None
+
+
+EndReason = Literal["finished", "cancelled", "failed"]
+
+
+class TestRun:
+    """A test while it runs; afterwards it keeps only its outcome and last progress."""
+
+    def __init__(
+        self,
+        order: TestOrder,
+        measuring: MeasuringEnd,
+        publish: Publish,
+        limits: TimeLimits,
+    ) -> None:
+        self.order = order
+        self.outcome: Outcome | None = None
+        count = len(order.steps.steps)
+        self._points = {one.point: PointRun(one.point, one.name, count) for one in order.points}
+        self._measuring = measuring
+        self._publish = publish
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._steps_begin: float | None = None
+        self._judging = False
+        self._lost = False
+        self._pulse = asyncio.Event()
+
+    @property
+    def estimated_seconds(self) -> float:
+        """Time that the test will take when every point answers."""
+        steps = self.order.steps
+        return steps.opening_seconds + LEAD_SECONDS + steps.duration_seconds + GRACE_SECONDS
+
+    async def open(self) -> None:
+        """Prepare the measuring end and ask every point to join.
+
+        Raises:
+            UnavailableError: the measuring end or the broker does not answer.
+        """
+        order = self.order
+        flows = new_flows([one.point for one in order.points], order.profile.up, order.profile.down)
+        try:
+            async with asyncio.timeout(self._limits.measuring_seconds):
+                tickets = await self._measuring.open_test(
+                    order.test,
+                    flows,
+                    expires_in_seconds=self._limits.whole_seconds,
+                    listener=self,
+                )
+        except (MeasuringError, TimeoutError) as error:
+            raise measuring_unavailable() from error
+        self._began = self._loop.time()
+        await self._send({flow.point: self._invitation(flow, tickets) for flow in flows})
+
+    async def measure(self) -> TestResult:
+        """Carry the opened test out and judge it.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        await self._gather_points()
+        joined = [one for one in self._points.values() if one.joined]
+        if joined:
+            await self._run_steps(joined)
+        await self._until(
+            lambda: not any(one.awaits_devices for one in self._points.values()),
+            self._began + self._limits.devices_seconds,
+        )
+        self._judging = True
+        for one in self._points.values():
+            one.close()
+        self.tell()
+        return self._result()
+
+    async def leave(self, reason: EndReason) -> None:
+        """Stop all traffic of this test: the hub's own first, then every point's."""
+        await self._measuring.end_test(self.order.test)
+        end = TestEnd(test=self.order.test, reason=reason)
+        try:
+            await self._send(dict.fromkeys(self._points, end))
+        except CoordinatorError as error:
+            _LOG.warning("test %s: its end could not be sent: %s", self.order.test, error)
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Hand the outcome to everyone who listens."""
+        self.outcome = outcome
+        self.tell()
+
+    def take(self, topic: UpTopic, message: TestMessage) -> Ignored | None:
+        """Take a message from a point, or say why it does not count."""
+        if message.test != self.order.test:
+            return Ignored.OTHER_TEST
+        if topic.hub != self.order.hub or topic.point not in self._points:
+            return Ignored.OTHER_POINT
+        ignored = self._points[topic.point].take(message)
+        if ignored is None:
+            self.tell()
+        return ignored
+
+    def hub_figures(self, point: str, step: int, figures: HubFigures) -> None:
+        """Take what the hub's measuring end says of one point in one step."""
+        if point in self._points:
+            self._points[point].take_hub(step, figures)
+            self.tell()
+
+    def measuring_lost(self) -> None:
+        """Note that the hub's measuring end has died under this test."""
+        self._lost = True
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake everyone who waits for news."""
+        self._pulse.set()
+        self._pulse = asyncio.Event()
+
+    def progress(self) -> Progress:
+        """Show where the test stands now."""
+        elapsed = self._loop.time() - self._began
+        remaining = max(0.0, self._expected_end() - self._loop.time())
+        if self.outcome is not None:
+            remaining = 0.0
+        ratio = elapsed / (elapsed + remaining) if elapsed + remaining > 0 else 0.0
+        return Progress(
+            test=self.order.test,
+            phase=self._phase(),
+            elapsed_seconds=round(elapsed, 3),
+            remaining_seconds=round(remaining, 3),
+            points=tuple(point_progress(one, round(ratio, 3)) for one in self._points.values()),
+        )
+
+    async def events(self) -> AsyncIterator[Progress | Outcome]:
+        """Give the present progress at once, then every change or tick, and at last the outcome."""
+        while self.outcome is None:
+            # Taken before the yield: what happens while the listener is busy wakes it at once.
+            pulse = self._pulse
+            yield self.progress()
+            try:
+                async with asyncio.timeout(self._limits.progress_seconds):
+                    await pulse.wait()
+            except TimeoutError:
+                continue
+        yield self.outcome
+
+    def detail(self) -> dict[str, Any]:
+        """Return everything behind the result, for ``--explain`` and the archive."""
+        return {
+            "test": self.order.test,
+            "asked_by": self.order.asked_by,
+            "points": [self._point_detail(one) for one in self._points.values()],
+        }
+
+    async def _gather_points(self) -> None:
+        """Wait until every point has opened its flow or is given up."""
+        points = self._points.values()
+        await self._until(
+            lambda: all(one.phase is not PointPhase.WAITING for one in points),
+            self._began + self._limits.accept_seconds,
+        )
+        for one in points:
+            one.give_up()
+        await self._until(
+            lambda: not any(one.is_opening for one in points),
+            self._began + self._limits.opening_seconds,
+        )
+        for one in points:
+            if one.phase is PointPhase.OPENED:
+                one.join(self.order.steps.numbers_for(one.point))
+
+    async def _run_steps(self, joined: list[PointRun]) -> None:
+        """Start the steps at both ends and wait for what they bring."""
+        steps = self.order.steps
+        try:
+            async with asyncio.timeout(self._limits.measuring_seconds):
+                start = await self._measuring.start_steps(
+                    self.order.test, steps, [one.point for one in joined]
+                )
+        except (MeasuringError, TimeoutError) as error:
+            raise measuring_unavailable() from error
+        self._steps_begin = start.begins_at
+        await self._send(
+            {
+                one.point: TestStep(
+                    test=self.order.test,
+                    steps=tuple(
+                        step for step in start.steps if step.step in steps.numbers_for(one.point)
+                    ),
+                )
+                for one in joined
+            }
+        )
+        end = self._steps_begin + steps.duration_seconds
+        await self._until(
+            lambda: not any(one.awaits_line for one in joined), end + self._limits.results_seconds
+        )
+
+    def _result(self) -> TestResult:
+        order = self.order
+        judged = [self._judged(one) for one in self._points.values()]
+        points = tuple(point_result(one) for one in judged)
+        return TestResult(
+            test=order.test,
+            hub=order.hub,
+            session=order.session,
+            profile=order.profile.id,
+            started_at=order.started_at,
+            duration_seconds=round(self._loop.time() - self._began, 3),
+            verdict=worst([one.verdict for one in points]),
+            hub_line=hub_line(judged),
+            points=points,
+        )
+
+    def _judged(self, one: PointRun) -> JudgedPoint:
+        evidence = point_evidence(
+            one.record(),
+            [step.kind for step in self.order.steps.steps],
+            complete=self.order.steps.complete,
+            hub_port=self._measuring.port,
+        )
+        return JudgedPoint(evidence, judge(evidence, self.order.profile))
+
+    def _point_detail(self, one: PointRun) -> dict[str, Any]:
+        return {
+            "point": one.point,
+            "phase": str(one.phase),
+            "detail": one.detail,
+            "evidence": _EVIDENCE.dump_python(self._judged(one).evidence, mode="json"),
+            "logs": dict(one.devices.logs) if one.devices else {},
+        }
+
+    def _invitation(self, flow: FlowOrder, tickets: Mapping[str, str]) -> TestOpen:
+        return TestOpen(
+            test=self.order.test,
+            expires_in_seconds=self._limits.whole_seconds,
+            asked_by=self.order.asked_by,
+            measure=self._measuring.settings_of(self.order.hub, flow.point).model_copy(
+                update={"dscp": self.order.profile.dscp}
+            ),
+            ticket=tickets[flow.point],
+            flow=flow.flow,
+            flow_secret=flow.secret,
+            up=flow.up,
+            down=flow.down,
+        )
+
+    async def _send(self, commands: Mapping[str, BaseModel]) -> None:
+        """Publish one command to each point, all at once."""
+        hub = self.order.hub
+        try:
+            async with asyncio.timeout(self._limits.publish_seconds):
+                await asyncio.gather(
+                    *(
+                        self._publish(down(hub, point, Down.COMMAND), encode(command))
+                        for point, command in commands.items()
+                    )
+                )
+        except (PublishError, TimeoutError) as error:
+            raise broker_unavailable() from error
+
+    async def _until(self, done: Callable[[], bool], deadline: float) -> None:
+        """Wait until ``done`` or ``deadline`` (loop time), whichever comes first.
+
+        Raises:
+            CoordinatorError: the measuring end has died meanwhile.
+        """
+        while not done():
+            if self._lost:
+                raise measuring_unavailable()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._pulse.wait()
+            except TimeoutError:
+                return
+        if self._lost:
+            raise measuring_unavailable()
+
+    def _phase(self) -> str:
+        if self._judging or self.outcome is not None:
+            return "judging"
+        if self._steps_begin is None:
+            return "opening"
+        steps = self.order.steps
+        number = steps.number_at(self._loop.time() - self._steps_begin)
+        return str(steps.steps[number].kind)
+
+    def _expected_end(self) -> float:
+        if self._steps_begin is None:
+            return self._began + self.estimated_seconds
+        end = self._steps_begin + self.order.steps.duration_seconds
+        return end + GRACE_SECONDS

@@ -1,0 +1,92 @@
+"""What the demo builds and what its test must find; the data stand in ``storyline.yaml``."""
+
+from importlib.resources import files
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from diemcau_contract.causes import Cause
+from diemcau_contract.documents import parse_document
+from diemcau_contract.identifiers import Identifier
+from diemcau_contract.profiles import Profile
+from diemcau_contract.words import Verdict
+
+_FILE = "storyline.yaml"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Expectation(_Frozen):
+    """What a truthful test says of a point."""
+
+    verdict: Verdict = Verdict.READY
+    cause: Cause | None = None
+
+
+class StoryPoint(_Frozen):
+    """One room of the demo; the defaults make a good one."""
+
+    id: Identifier
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    agent: bool = True
+    """False: its agent never comes up."""
+    camera: str = "good"
+    microphone: str = "good"
+    loss_up_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
+    expect: Expectation = Expectation()
+
+    @property
+    def has_fault(self) -> bool:
+        """Whether the storyline hides something here."""
+        return self.expect.verdict is not Verdict.READY
+
+
+class StoryHub(_Frozen):
+    """The demo's hub."""
+
+    id: Identifier
+    name: str
+
+
+class CameraSize(_Frozen):
+    """What every stand-in camera gives."""
+
+    width: int
+    height: int
+    frames_per_second: float
+
+
+class Storyline(_Frozen):
+    """The whole demo."""
+
+    schema_: Literal["diemcau.demo/1"] = Field(alias="schema")
+    hub: StoryHub
+    profile: Profile
+    cameras: dict[str, str]
+    camera_size: CameraSize
+    microphones: dict[str, str]
+    points: Annotated[tuple[StoryPoint, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _devices_are_there(self) -> Self:
+        for point in self.points:
+            if point.camera not in self.cameras or point.microphone not in self.microphones:
+                message = f"point {point.id!r} names a device that is not listed"
+                raise ValueError(message)
+        return self
+
+    def sized(self, number: int) -> Self:
+        """Return the storyline with ``number`` points, more of them being generic good ones."""
+        more = tuple(
+            StoryPoint(id=f"diem-{count}", name=f"Điểm cầu {count}")
+            for count in range(len(self.points) + 1, number + 1)
+        )
+        return self.model_copy(update={"points": (self.points + more)[:number]})
+
+
+def storyline(number: int) -> Storyline:
+    """Read the demo's storyline, with ``number`` points."""
+    text = (files(__package__ or "diemcau_server.demo") / _FILE).read_text(encoding="utf-8")
+    return parse_document(text, Storyline, _FILE).sized(number)

@@ -1,0 +1,215 @@
+"""The server's session with the broker; the only module here that knows aiomqtt.
+
+aiomqtt acknowledges a message to the broker before anybody has seen it, so that acknowledgement
+proves nothing: a report counts only when the server's own Ack comes back to its agent. This is why
+a clean session is enough, and why a full queue may refuse a message: it is sent again.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiomqtt
+
+from diemcau_contract.topics import all_up
+from diemcau_server.errors import PublishError
+
+BACKOFF_BASE_SECONDS = 1.0
+BACKOFF_CAP_SECONDS = 60.0
+STABLE_SECONDS = 60.0
+KEEPALIVE_SECONDS = 20
+ANSWER_SECONDS = 10.0
+_QOS = 1
+_REFUSED_CODES = frozenset({2, 4, 5, 133, 134, 135})
+"""Identifier rejected, bad user name or password, not authorised: the numbers of MQTT 3.1.1
+(section 3.2.2.3), and those of MQTT 5 (section 3.2.2.2) into which paho turns them."""
+
+_LOG = logging.getLogger(__name__)
+_QUIET = logging.getLogger(f"{__name__}.library")
+_QUIET.setLevel(logging.CRITICAL)
+
+Deliver = Callable[[str, bytes], None]
+"""Takes a message at once and never raises; called in the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where the broker is and how to log in."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        url: str,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: Path | None = None,
+    ) -> "BrokerAddress":
+        """Take ``mqtt://host[:port]`` or ``mqtts://host[:port]`` apart."""
+        parts = urlsplit(url)
+        tls = parts.scheme == "mqtts"
+        port = parts.port or (8883 if tls else 1883)
+        return cls(parts.hostname or "", port, tls, username, password, ca_file)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+class Backoff:
+    """Capped full jitter: 0 to 1, 2, 4 … 60 s; back to the start after a minute of session."""
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._failures = 0
+
+    def next_seconds(self, session_seconds: float = 0.0) -> float:
+        """Return the wait after a session of ``session_seconds`` (0: none came about)."""
+        if session_seconds >= STABLE_SECONDS:
+            self._failures = 0
+        ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        return ceiling * self._chance()
+
+
+class Link:
+    """Keeps a session with the broker until its task is cancelled."""
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        deliver: Deliver,
+        on_connected: Callable[[], None] | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.connected = asyncio.Event()
+        self.reconnects_total = 0
+        self.trouble: str | None = "no session with the broker yet"
+        """One English sentence, or None while there is a session."""
+        self._address = address
+        self._deliver = deliver
+        self._on_connected = on_connected
+        self._backoff = backoff or Backoff()
+        self._client: aiomqtt.Client | None = None
+        self._identifier = f"diemcau-server-{secrets.token_hex(4)}"
+        self._warned = ""
+
+    async def run(self) -> None:
+        """Connect, listen, connect again; never returns by itself."""
+        while True:
+            started = time.monotonic()
+            lasted = 0.0
+            try:
+                await self._session()
+            except (aiomqtt.MqttError, OSError, TimeoutError) as error:
+                if self.connected.is_set():
+                    lasted = time.monotonic() - started
+                self._lost(error)
+            await asyncio.sleep(self._backoff.next_seconds(lasted))
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1 and wait until the broker has it.
+
+        Raises:
+            PublishError: there is no session or the broker does not answer in time. It is a
+                ConnectionError, so also an OSError.
+        """
+        client = self._client
+        if client is None:
+            message = f"no session with the broker {self._address}"
+            raise PublishError(message)
+        try:
+            await client.publish(topic, payload, qos=_QOS)
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            message = f"the broker {self._address} did not take a message: {error}"
+            raise PublishError(message) from error
+
+    async def _session(self) -> None:
+        async with self._new_client() as client:
+            await client.subscribe(all_up(), qos=_QOS)
+            self._client = client
+            self.connected.set()
+            self.trouble = None
+            self._warned = ""
+            _LOG.info("session with the broker %s", self._address)
+            if self._on_connected is not None:
+                self._on_connected()
+            try:
+                async for _ in client.messages:
+                    """Never entered: the queue delivers; the iterator only ends with the session"""
+            finally:
+                self._client = None
+
+    def _lost(self, error: Exception) -> None:
+        had_session = self.connected.is_set()
+        self.connected.clear()
+        if had_session:
+            self.reconnects_total += 1
+        code = getattr(error, "rc", None)
+        if getattr(code, "value", code) in _REFUSED_CODES and not had_session:
+            text = f"the broker {self._address} refuses the login: check username and password_file"
+        elif had_session:
+            text = f"the session with the broker {self._address} is lost: {_plain(error)}"
+        else:
+            text = f"the broker {self._address} cannot be reached: {_plain(error)}"
+        self.trouble = text
+        _LOG.log(logging.DEBUG if self._warned == text else logging.WARNING, "%s", text)
+        self._warned = text
+
+    def _new_client(self) -> aiomqtt.Client:
+        address = self._address
+        return aiomqtt.Client(
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
+            identifier=self._identifier,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            keepalive=KEEPALIVE_SECONDS,
+            timeout=ANSWER_SECONDS,
+            tls_context=_tls_context(address) if address.tls else None,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            queue_type=_delivering(self._deliver),
+            logger=_QUIET,
+        )
+
+
+def _delivering(deliver: Deliver) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """Return a queue that hands each message over at once: a task per message costs 50 us."""
+
+    class DeliveringQueue(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            deliver(str(item.topic), _bytes(item.payload))
+
+    return DeliveringQueue
+
+
+def _bytes(payload: object) -> bytes:
+    return bytes(payload) if isinstance(payload, bytes | bytearray) else str(payload).encode()
+
+
+def _tls_context(address: BrokerAddress) -> ssl.SSLContext:
+    context = ssl.create_default_context(
+        cafile=str(address.ca_file) if address.ca_file is not None else None
+    )
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _plain(error: Exception) -> str:
+    return str(error) or type(error).__name__

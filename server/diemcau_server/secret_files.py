@@ -1,0 +1,95 @@
+"""Files that hold one secret each: never shown, never readable by others."""
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from diemcau_contract.documents import Place
+from diemcau_contract.errors import Problem
+from diemcau_server.errors import StartError
+
+_PLACES: tuple[tuple[str, str], ...] = (
+    ("http", "token_file"),
+    ("broker", "password_file"),
+    ("store", "password_file"),
+)
+_OTHERS_BITS = stat.S_IRWXG | stat.S_IRWXO
+_DEFAULT_TOKEN_FILE = "token"  # noqa: S105  # a file name
+_TOKEN_BYTES = 32
+
+
+def read_all(
+    text: str, file: str, lines: Mapping[Place, int], base: Path
+) -> tuple[dict[str, str], list[Problem]]:
+    """Read every secret file that the document names, relative to ``base``.
+
+    Returns the secrets by place (``http.token_file``) and the problems. A token file that does
+    not exist is no problem: it is made at the first start.
+    """
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    for section, key in _PLACES:
+        name = _named(text, section, key)
+        if name is None:
+            continue
+        where, line = f"{section}.{key}", lines.get((section, key), 0)
+        path = base / name
+        if key == "token_file" and not os.path.lexists(path):
+            continue
+        secret, what = _read(path)
+        if what:
+            problems.append(Problem(file, line, where, what))
+        else:
+            found[where] = secret
+    return found, problems
+
+
+def make_token(path: Path) -> str:
+    """Make the token file with a random token, readable by its owner only, and return the token.
+
+    Raises:
+        StartError: when the file cannot be written.
+    """
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(token + "\n")
+    except OSError as error:
+        message = f"cannot write the token file {path}: {error.strerror}"
+        raise StartError(message) from error
+    return token
+
+
+def _named(text: str, section: str, key: str) -> str | None:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return None
+    part = content.get(section) if isinstance(content, dict) else None
+    name = part.get(key) if isinstance(part, dict) else None
+    if name is None and key == "token_file":
+        return _DEFAULT_TOKEN_FILE
+    return name if isinstance(name, str) and name else None
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """Return the secret and an empty sentence, or an empty secret and what is wrong."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            secret = stream.read().strip()
+    except OSError as error:
+        return "", f"secret file {path} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return "", f"secret file {path} is not text"
+    if os.name == "posix" and mode & _OTHERS_BITS:
+        return "", f"secret file {path} is open to others ({mode & 0o777:04o}); chmod 600 it"
+    if not secret:
+        return "", f"secret file {path} is empty"
+    return secret, ""

@@ -1,0 +1,324 @@
+"""The board: what is known of every point, and since when. Pure memory, no I/O, no clock.
+
+Silence is a state of its own, never the last good value.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from diemcau_contract.causes import Cause, Text
+from diemcau_contract.messages import DeviceResult, Hello, HostState, Report
+from diemcau_contract.profiles import Limits
+from diemcau_contract.result import PointResult, TestResult
+from diemcau_contract.words import PointState, Verdict
+from diemcau_server.config import PointConfig, ServerConfig
+from diemcau_server.watch import WatchLimits, watch_verdict
+
+VERDICT_VALID_SECONDS = 12 * 3600.0
+"""A test of the evening before says nothing of this morning's cables."""
+
+SILENT_INTERVALS = 3
+SILENT_MIN_SECONDS = 90.0
+
+
+class PointKey(NamedTuple):
+    """A point of a hub."""
+
+    hub: str
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict of the last test of a point."""
+
+    test: str
+    judged_at: datetime
+    verdict: Verdict
+    cause: Cause | None
+    action: Text
+
+
+@dataclass(frozen=True, slots=True)
+class PointView:
+    """A point at one moment. ``report`` is None unless it is younger than its time to live."""
+
+    key: PointKey
+    name: str
+    enabled: bool
+    maintenance_until: datetime | None
+    state: PointState
+    verdict: Verdict
+    cause: Cause | None
+    action: Text | None
+    agent_connected: bool
+    last_report_at: datetime | None
+    report: Report | None
+    judged: Judged | None
+
+    @property
+    def devices(self) -> tuple[DeviceResult, ...]:
+        """Devices as the last fresh report gives them."""
+        return self.report.devices if self.report else ()
+
+    @property
+    def host(self) -> HostState | None:
+        """The PC as the last fresh report gives it."""
+        return self.report.host if self.report else None
+
+
+@dataclass(slots=True)
+class PointRecord:
+    """What the board keeps of a point; ``version`` grows with every change."""
+
+    section: PointConfig
+    report: Report | None = None
+    last_report_at: datetime | None = None
+    hello: Hello | None = None
+    judged: Judged | None = None
+    testing: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A point as the store remembers it."""
+
+    key: PointKey
+    last_report_at: datetime | None
+    report: Report | None
+    judged: Judged | None
+
+
+@dataclass(slots=True)
+class Board:
+    """Every point of the file; messages of other points never reach it."""
+
+    limits: WatchLimits
+    interval_seconds: float
+    records: dict[PointKey, PointRecord] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: ServerConfig) -> "Board":
+        """Return the board of the file's points, none of them seen yet."""
+        profile = config.profile(config.default_profile)
+        board = cls(
+            limits=WatchLimits.of(profile.limits if profile else Limits()),
+            interval_seconds=config.report_interval_seconds,
+        )
+        for hub in config.hubs:
+            for point in hub.points:
+                board.records[PointKey(hub.id, point.id)] = PointRecord(point)
+        return board
+
+    def restore(self, restored: Iterable[Restored]) -> None:
+        """Take what the store remembers; points that the file no longer names are left out."""
+        for item in restored:
+            record = self.records.get(item.key)
+            if record is not None:
+                record.report = item.report
+                record.last_report_at = item.last_report_at
+                record.judged = item.judged
+                record.version += 1
+
+    def on_hello(self, hello: Hello) -> bool:
+        """Take a birth or a last will; return whether it was believed.
+
+        "Offline" counts only for the newest connection: a broker gives a will late, and then
+        it would hide the session that came after.
+        """
+        record = self.records.get(PointKey(hello.hub, hello.point))
+        if record is None:
+            return False
+        known = record.hello
+        if known is not None and known.boot_id == hello.boot_id:
+            if hello.connection < known.connection:
+                return False
+        elif not hello.online:
+            return False
+        record.hello = hello
+        record.version += 1
+        return True
+
+    def on_report(self, report: Report, received_at: datetime) -> bool:
+        """Take a committed report; return False for one of the backlog, older than the known."""
+        record = self.records.get(PointKey(report.hub, report.point))
+        if record is None or not _is_newer(report, record):
+            return False
+        record.report = report
+        record.last_report_at = received_at
+        record.version += 1
+        return True
+
+    def is_newer(self, report: Report) -> bool:
+        """Tell whether ``on_report`` would take the report."""
+        record = self.records.get(PointKey(report.hub, report.point))
+        return record is not None and _is_newer(report, record)
+
+    def test_began(self, hub: str, points: Iterable[str]) -> None:
+        """Show ``points`` as being tested."""
+        self._set_testing(hub, points, testing=True)
+
+    def test_ended(self, hub: str, points: Iterable[str], result: TestResult | None) -> None:
+        """End a test; ``result`` is None where it was cancelled or failed."""
+        self._set_testing(hub, points, testing=False)
+        if result is None:
+            return
+        judged_at = test_end(result)
+        for one in result.points:
+            record = self.records.get(PointKey(hub, one.point))
+            if record is not None:
+                record.judged = judged_of(result.test, one, judged_at)
+                record.version += 1
+
+    def _set_testing(self, hub: str, points: Iterable[str], *, testing: bool) -> None:
+        for point in points:
+            record = self.records.get(PointKey(hub, point))
+            if record is not None:
+                record.testing = testing
+                record.version += 1
+
+    def silent_after_seconds(self, report: Report | None) -> float:
+        """Return the age at which a point counts as silent."""
+        interval = report.interval_seconds if report else self.interval_seconds
+        return max(SILENT_INTERVALS * interval, SILENT_MIN_SECONDS)
+
+    def view(self, now: datetime, hub: str | None = None) -> tuple[PointView, ...]:
+        """Return every point (of ``hub``) as it stands at ``now``."""
+        return tuple(
+            self.view_of(key, record, now)
+            for key, record in self.records.items()
+            if hub is None or key.hub == hub
+        )
+
+    def view_of(self, key: PointKey, record: PointRecord, now: datetime) -> PointView:
+        """Return one point as it stands at ``now``."""
+        fresh = self._is_fresh(record, now)
+        report = record.report if fresh else None
+        judged = _still_valid(record.judged, now)
+        verdict, cause, action = _joined(report, judged, self.limits)
+        state = state_of(
+            record.section, seen=record.last_report_at is not None, fresh=fresh,
+            testing=record.testing, verdict=verdict, now=now,
+        )  # fmt: skip
+        if state is PointState.SILENT:
+            verdict, cause, action = Verdict.UNKNOWN, Cause.AGENT_SILENT, _SILENT_ACTION
+        return PointView(
+            key=key,
+            name=record.section.name,
+            enabled=record.section.enabled,
+            maintenance_until=record.section.maintenance_until,
+            state=state,
+            verdict=verdict,
+            cause=cause,
+            action=action,
+            agent_connected=record.hello is not None and record.hello.online,
+            last_report_at=record.last_report_at,
+            report=report,
+            judged=judged,
+        )
+
+    def phase_of(self, record: PointRecord, now: datetime) -> tuple[int, bool, bool, bool]:
+        """Return all on which a point's view depends: while it stays the same, so does the view."""
+        until = record.section.maintenance_until
+        return (
+            record.version,
+            self._is_fresh(record, now),
+            _still_valid(record.judged, now) is not None,
+            until is not None and now < until,
+        )
+
+    def _is_fresh(self, record: PointRecord, now: datetime) -> bool:
+        if record.last_report_at is None:
+            return False
+        age = (now - record.last_report_at).total_seconds()
+        return age <= self.silent_after_seconds(record.report)
+
+
+def state_of(
+    section: PointConfig,
+    *,
+    seen: bool,
+    fresh: bool,
+    testing: bool,
+    verdict: Verdict,
+    now: datetime,
+) -> PointState:
+    """Return a point's state: testing, maintenance, never_seen, silent, else its verdict."""
+    if testing:
+        return PointState.TESTING
+    if section.maintenance_until is not None and now < section.maintenance_until:
+        return PointState.MAINTENANCE
+    if not seen:
+        return PointState.NEVER_SEEN
+    if not fresh:
+        return PointState.SILENT
+    return PointState(verdict.value)
+
+
+def test_end(result: TestResult) -> datetime:
+    """Return when a test ended."""
+    return result.started_at + timedelta(seconds=result.duration_seconds)
+
+
+def judged_of(test: str, result: PointResult, judged_at: datetime) -> Judged:
+    """Return the board's note of a point's result."""
+    action = Text(result.action.vi, result.action.en)
+    return Judged(test, judged_at, result.verdict, result.cause, action)
+
+
+_SILENT_ACTION = Text(
+    "Gọi điểm cầu: kiểm tra máy tính đã bật, dây mạng đã cắm và chương trình diemcau-agent "
+    "đang chạy.",
+    "Call the room: see that the PC is on, its cable is in and diemcau-agent runs.",
+)
+_TEST_FIRST = Text(
+    "Chưa kiểm tra trong 12 giờ qua: chạy diemcau test-line trước phiên họp.",
+    "Not tested in the last 12 hours: run diemcau test-line before the session.",
+)
+_SEVERITY: Mapping[Verdict, int] = {
+    Verdict.READY: 0,
+    Verdict.UNKNOWN: 1,
+    Verdict.DEGRADED: 2,
+    Verdict.NOT_READY: 3,
+}
+
+
+def _is_newer(report: Report, record: PointRecord) -> bool:
+    """Order by sequence within a run of the agent, by its hello between runs: clocks may step."""
+    known = record.report
+    if known is None:
+        return True
+    if known.boot_id == report.boot_id:
+        return report.seq > known.seq
+    if record.hello is not None and known.boot_id == record.hello.boot_id:
+        return False
+    if record.hello is not None and report.boot_id == record.hello.boot_id:
+        return True
+    return report.taken_at > known.taken_at
+
+
+def _still_valid(judged: Judged | None, now: datetime) -> Judged | None:
+    if judged is None or now - judged.judged_at > timedelta(seconds=VERDICT_VALID_SECONDS):
+        return None
+    return judged
+
+
+def _joined(
+    report: Report | None, judged: Judged | None, limits: WatchLimits
+) -> tuple[Verdict, Cause | None, Text | None]:
+    """Return the worse of the last test and of what the watch sees now.
+
+    The watch alone never says ``ready``: it opens no device and loads no line.
+    """
+    verdict, cause, action = Verdict.UNKNOWN, None, _TEST_FIRST
+    if judged is not None:
+        verdict, cause, action = judged.verdict, judged.cause, judged.action
+    if report is None:
+        return verdict, cause, action
+    seen = watch_verdict(report, limits)
+    if seen.verdict is not Verdict.READY and _SEVERITY[seen.verdict] > _SEVERITY[verdict]:
+        return seen.verdict, seen.cause, seen.action
+    return verdict, cause, action

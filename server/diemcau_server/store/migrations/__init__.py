@@ -1,0 +1,1 @@
+"""Migrations, applied at each start up to the newest."""

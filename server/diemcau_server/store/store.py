@@ -1,0 +1,236 @@
+"""Reads and writes of the server; each write is one transaction."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pydantic import ValidationError
+from sqlalchemy import URL, Column, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from diemcau_contract.messages import Report
+from diemcau_contract.result import TestResult
+from diemcau_server.errors import StoreError
+from diemcau_server.state import Judged, PointKey, Restored, judged_of, test_end
+from diemcau_server.store import tables
+from diemcau_server.store.engine import open_engine
+from diemcau_server.store.rows import (
+    MAX_QUARANTINED,
+    Committed,
+    Quarantined,
+    ReceivedReport,
+    TestSummary,
+)
+
+_TESTS_LOOKED_BACK = 50
+"""How many ended tests are searched at the start for each point's last verdict."""
+
+
+class Store:
+    """The open database. All methods raise StoreError when it cannot be used."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        insertion = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        self._insert_reports = insertion(tables.reports).on_conflict_do_nothing()
+        upsert = insertion(tables.points)
+        self._upsert_points = upsert.on_conflict_do_update(
+            index_elements=["hub", "point"],
+            set_={name: upsert.excluded[name] for name in ("last_report_at", "body")},
+        )
+
+    @classmethod
+    async def open(cls, url: URL) -> Self:
+        """Open the database and bring it to this version's tables.
+
+        Raises:
+            StoreError: when it cannot be opened or is of a newer version.
+        """
+        return cls(await open_engine(url))
+
+    async def close(self) -> None:
+        """Close every connection; SQLite folds its log into the file."""
+        await self._engine.dispose()
+
+    async def commit_reports(
+        self,
+        received: Sequence[ReceivedReport],
+        newest: Sequence[ReceivedReport] = (),
+        aside: Sequence[Quarantined] = (),
+    ) -> Committed:
+        """Write reports, the ``newest`` of each point, and messages kept aside; all or nothing.
+
+        A report that is there already (same point, boot and seq) is left as it is.
+        """
+        accepted = 0
+        async with self._writing() as connection:
+            if received:
+                done = await connection.execute(self._insert_reports, [_row(r) for r in received])
+                accepted = done.rowcount if done.rowcount >= 0 else len(received)
+            if newest:
+                await connection.execute(self._upsert_points, [_point_row(r) for r in newest])
+            if aside:
+                await self._keep_aside(connection, aside)
+        return Committed(accepted, len(received) - accepted)
+
+    async def save_test(self, result: TestResult, detail: Mapping[str, Any] | str) -> None:
+        """Keep an ended test with the evidence behind it."""
+        row = {
+            "test": result.test,
+            "hub": result.hub,
+            "session": result.session,
+            "profile": result.profile,
+            "started_at": result.started_at.timestamp(),
+            "verdict": str(result.verdict),
+            "result": result.model_dump_json(by_alias=True),
+            "detail": detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False),
+        }
+        async with self._writing() as connection:
+            await connection.execute(insert(tables.tests), row)
+
+    async def test_json(self, test: str) -> str | None:
+        """Return the result of a test as JSON text, or None."""
+        return await self._one_text(tables.tests.c.result, test)
+
+    async def test_detail_json(self, test: str) -> str | None:
+        """Return the evidence of a test as JSON text, or None."""
+        return await self._one_text(tables.tests.c.detail, test)
+
+    async def test(self, test: str) -> TestResult | None:
+        """Return the result of a test, or None."""
+        text = await self.test_json(test)
+        return TestResult.model_validate_json(text) if text is not None else None
+
+    async def tests(self, limit: int, hub: str | None = None) -> tuple[TestSummary, ...]:
+        """Return the last ``limit`` tests (of ``hub``), the newest first."""
+        table = tables.tests
+        columns = (table.c.test, table.c.hub, table.c.session, table.c.profile)
+        query = select(*columns, table.c.started_at, table.c.verdict)
+        if hub is not None:
+            query = query.where(table.c.hub == hub)
+        async with self._reading() as connection:
+            rows = await connection.execute(
+                query.order_by(table.c.started_at.desc(), table.c.test.desc()).limit(limit)
+            )
+            return tuple(
+                TestSummary(r.test, r.hub, r.session, r.profile, _moment(r.started_at), r.verdict)
+                for r in rows
+            )
+
+    async def restored(self) -> tuple[Restored, ...]:
+        """Return what is known of every point: its newest report and its last verdict."""
+        judged = await self._last_verdicts()
+        async with self._reading() as connection:
+            rows = (await connection.execute(select(tables.points))).all()
+        found = {PointKey(r.hub, r.point): r for r in rows}
+        return tuple(
+            Restored(
+                key=key,
+                last_report_at=_moment(found[key].last_report_at) if key in found else None,
+                report=_read_report(found[key].body) if key in found else None,
+                judged=judged.get(key),
+            )
+            for key in dict.fromkeys([*found, *judged])
+        )
+
+    async def count(self, table: Table) -> int:
+        """Return the number of rows of one of ``tables``."""
+        async with self._reading() as connection:
+            return int(await connection.scalar(select(func.count()).select_from(table)) or 0)
+
+    async def _last_verdicts(self) -> dict[PointKey, Judged]:
+        table = tables.tests
+        query = select(table.c.result).order_by(table.c.started_at.desc())
+        async with self._reading() as connection:
+            texts = (await connection.scalars(query.limit(_TESTS_LOOKED_BACK))).all()
+        judged: dict[PointKey, Judged] = {}
+        for text in texts:
+            try:
+                result = TestResult.model_validate_json(text)
+            except ValidationError:
+                continue  # written by another version: its verdicts are no longer understood
+            for one in result.points:
+                key = PointKey(result.hub, one.point)
+                judged.setdefault(key, judged_of(result.test, one, test_end(result)))
+        return judged
+
+    async def _one_text(self, column: Column[str], test: str) -> str | None:
+        async with self._reading() as connection:
+            text = await connection.scalar(select(column).where(tables.tests.c.test == test))
+        return None if text is None else str(text)
+
+    async def _keep_aside(self, connection: AsyncConnection, aside: Sequence[Quarantined]) -> None:
+        table = tables.quarantine
+        await connection.execute(insert(table), [_aside_row(item) for item in aside])
+        kept = select(table.c.id).order_by(table.c.id.desc()).limit(MAX_QUARANTINED)
+        oldest = select(func.min(kept.subquery().c.id)).scalar_subquery()
+        await connection.execute(delete(table).where(table.c.id < oldest))
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(_sentence(error)) from error
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(_sentence(error)) from error
+
+
+def _row(received: ReceivedReport) -> dict[str, object]:
+    report = received.report
+    return {
+        "hub": report.hub,
+        "point": report.point,
+        "boot_id": report.boot_id,
+        "seq": report.seq,
+        "taken_at": report.taken_at.timestamp(),
+        "received_at": received.received_at.timestamp(),
+        "body": received.body,
+    }
+
+
+def _point_row(received: ReceivedReport) -> dict[str, object]:
+    return {
+        "hub": received.report.hub,
+        "point": received.report.point,
+        "last_report_at": received.received_at.timestamp(),
+        "body": received.body,
+    }
+
+
+def _aside_row(item: Quarantined) -> dict[str, object]:
+    return {
+        "received_at": item.received_at.timestamp(),
+        "topic": item.topic,
+        "reason": item.reason,
+        "detail": item.detail,
+        "payload_bytes": item.payload_bytes,
+        "payload": item.payload,
+    }
+
+
+def _read_report(body: str) -> Report | None:
+    try:
+        return Report.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _sentence(error: Exception) -> str:
+    origin = getattr(error, "orig", None) or error
+    return f"the store cannot be used: {str(origin).splitlines()[0] if str(origin) else 'unknown'}"

@@ -1,0 +1,5 @@
+"""The HTTP side of the server: API, metrics, health."""
+
+from diemcau_server.web.app import make_app
+
+__all__ = ["make_app"]

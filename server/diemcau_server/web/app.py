@@ -1,0 +1,53 @@
+"""The aiohttp application: routes, errors, limits, headers."""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from diemcau_server.services import Services
+from diemcau_server.web.errors import errors_as_json
+from diemcau_server.web.openapi import OPENAPI, document
+from diemcau_server.web.routes import ROUTES
+from diemcau_server.web.routing import CLOSING, SERVICES
+
+MAX_BODY_BYTES = 64 * 1024
+"""A thousand points named by their ids; no request is larger."""
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""No CORS header is ever sent: pages of other origins cannot read anything."""
+
+
+def make_app(services: Services) -> web.Application:
+    """Return the HTTP side of a server made of ``services``."""
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
+    app[SERVICES] = services
+    app[CLOSING] = asyncio.Event()
+    app[OPENAPI] = document(ROUTES)
+    for route in ROUTES:
+        if route.method == "GET":
+            app.router.add_get(route.path, route.handler)
+        else:
+            app.router.add_route(route.method, route.path, route.handler)
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(_close_streams)
+    return app
+
+
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "diemcau"  # aiohttp has put its own and Python's version there
+
+
+async def _close_streams(app: web.Application) -> None:
+    """End the running test, so that its listeners hear of it, then every event stream."""
+    await app[SERVICES].coordinator.stop()
+    app[CLOSING].set()

@@ -1,0 +1,65 @@
+"""The table of all routes: the server and its OpenAPI document are both made from it."""
+
+from diemcau_contract.result import TestResult
+from diemcau_server.coordinator.progress import Progress
+from diemcau_server.web import testing, watching
+from diemcau_server.web.bodies import (
+    HealthBody,
+    HubList,
+    PointList,
+    ProfileList,
+    SessionList,
+    TestCancelled,
+    TestDetail,
+    TestList,
+    TestOrderBody,
+    TestStarted,
+)
+from diemcau_server.web.openapi import get_openapi
+from diemcau_server.web.routing import Route
+
+_TESTS = "/api/v1/tests"
+_TEST = "/api/v1/tests/{test}"
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "GET", "/healthz", watching.get_health, "Health of the server",
+        {200: HealthBody, 503: HealthBody},
+    ),
+    Route(
+        "GET", "/metrics", watching.get_metrics, "Metrics for Prometheus", {200: None},
+        media_type="text/plain",
+    ),
+    Route("GET", "/api/v1/openapi.json", get_openapi, "This document", {200: None}),
+    Route("GET", "/api/v1/hubs", watching.list_hubs, "Hubs", {200: HubList}),
+    Route(
+        "GET", "/api/v1/points", watching.list_points, "Points as they stand now",
+        {200: PointList}, errors=(400,), query={"hub": "string"},
+    ),
+    Route("GET", "/api/v1/sessions", watching.list_sessions, "Sessions", {200: SessionList}),
+    Route("GET", "/api/v1/profiles", watching.list_profiles, "Profiles", {200: ProfileList}),
+    Route(
+        "POST", _TESTS, testing.start_test, "Start a test", {201: TestStarted},
+        errors=(400, 401, 409, 413, 503), body=TestOrderBody, needs_token=True,
+    ),
+    Route(
+        "GET", _TESTS, testing.list_tests, "Stored tests, the newest first", {200: TestList},
+        errors=(400, 503), query={"limit": "integer"},
+    ),
+    Route(
+        "GET", _TEST, testing.get_test, "A test's result, or its progress while it runs",
+        {200: TestResult, 202: Progress}, errors=(404, 410, 503),
+    ),
+    Route(
+        "DELETE", _TEST, testing.cancel_test, "Cancel a running test", {200: TestCancelled},
+        errors=(401, 404, 409, 503), needs_token=True,
+    ),
+    Route(
+        "GET", f"{_TEST}/detail", testing.get_test_detail, "What lies behind a result",
+        {200: TestDetail}, errors=(404, 503),
+    ),
+    Route(
+        "GET", f"{_TEST}/events", testing.follow_test, "Follow a test by server-sent events",
+        {200: None}, errors=(404, 503), media_type="text/event-stream",
+    ),
+)  # fmt: skip

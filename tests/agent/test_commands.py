@@ -1,0 +1,199 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from diemcau_agent.__main__ import main, wanted_language
+from diemcau_agent.reporter import merged
+from diemcau_agent.statusfile import (
+    FILE_NAME,
+    AgentStatus,
+    LineStatus,
+    LinkStatus,
+    OutboxStatus,
+    Sentence,
+    own_start,
+    read_status,
+    write_status,
+)
+from diemcau_contract.causes import Cause
+from diemcau_contract.measurements import Quantiles, StampStatistics
+from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.words import DeviceKind, Status
+from tests.agent.processes import write_config
+
+NOW = datetime.now(UTC)
+STAMP = StampStatistics(
+    packets_sent=60, packets_received=60, loss_ratio_up=0.0, loss_ratio_down=0.0,
+    rtt_seconds=Quantiles(p50=0.0123, p95=0.02), queue_delay_up_seconds=None,
+    queue_delay_down_seconds=None, clock_offset_seconds=0.0, clock_offset_bound_seconds=0.006,
+)  # fmt: skip
+
+
+def device(status: Status, *causes: Cause, kind: DeviceKind = DeviceKind.CAMERA) -> DeviceResult:
+    """Return a device's result."""
+    return DeviceResult(kind=kind, status=status, causes=causes, measured_at=NOW)
+
+
+def room(**changes: object) -> AgentStatus:
+    """Return the status of a room where all is well, written by this process."""
+    process_id, process_started_at = own_start()
+    content: dict[str, object] = {
+        "hub": "bu-dang", "point": "bom-bo", "version": "0.1.0", "boot_id": "ab" * 8,
+        "process_id": process_id, "process_started_at": process_started_at,
+        "written_at": datetime.now(UTC), "interval_seconds": 30,
+        "link": LinkStatus(connected=True),
+        "line": LineStatus(port=8620, statistics=STAMP, measured_at=NOW),
+        "devices": (device(Status.OK),), "host": HostState(status=Status.OK),
+        "outbox": OutboxStatus(
+            messages=0, oldest_age_seconds=0, dropped_total=0, in_memory=0
+        ),
+    }  # fmt: skip
+    return AgentStatus.model_validate(content | changes)
+
+
+def told(
+    folder: Path, capsys: pytest.CaptureFixture[str], status: AgentStatus | None, *more: str
+) -> tuple[object, str]:
+    """Run the status command; return exit code and text."""
+    if status is not None:
+        write_status(folder / "state", status)
+    with pytest.raises(SystemExit) as left:
+        main(["status", "--config", str(write_config(folder, 1883)), *(more or ("--lang", "vi"))])
+    return left.value.code, capsys.readouterr().out
+
+
+def test_a_room_that_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All well: ready, the figures of the line, exit code 0."""
+    code, text = told(tmp_path, capsys, room())
+    assert code == 0
+    assert text.splitlines()[0] == "bu-dang/bom-bo: SẴN SÀNG"
+    assert "trễ 12,3 ms, mất gói chiều lên 0,0 %, mất gói chiều xuống 0,0 %" in text
+
+
+def test_what_to_touch_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bad things come before warnings, each with its action; exit code 1."""
+    status = room(
+        host=HostState(status=Status.WARN, causes=(Cause.ON_BATTERY,)),
+        devices=(
+            device(Status.OK, kind=DeviceKind.MICROPHONE),
+            device(Status.BAD, Cause.MISSING),
+        ),
+    )
+    code, text = told(tmp_path, capsys, status)
+    assert code == 1
+    assert text.splitlines()[0] == "bu-dang/bom-bo: CHƯA SẴN SÀNG"
+    assert text.splitlines()[-2:] == [
+        "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.",
+        "  2. Cắm sạc cho máy tính.",
+    ]
+
+
+def test_in_english(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same in English where it is asked for."""
+    code, text = told(
+        tmp_path, capsys, room(devices=(device(Status.BAD, Cause.BLACK),)), "--lang", "en"
+    )
+    assert code == 1
+    assert "NOT READY" in text
+    assert "1. Open the camera's lens cap or shutter" in text
+
+
+def test_without_contact_the_line_is_not_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No session: its problem in words, and no row for a line nobody measures now."""
+    link = LinkStatus(connected=False, problem=Sentence(vi="máy chủ không trả lời", en="silent"))
+    code, text = told(tmp_path, capsys, room(link=link))
+    assert code == 1
+    assert "máy chủ không trả lời" in text
+    assert "Đường truyền" not in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"written_at": NOW - timedelta(minutes=10)},
+        {"process_started_at": 1.0},
+        {"stopped": True},
+    ],
+)
+def test_a_stale_file_is_no_status(
+    changes: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Too old, of another process, or of a stopped agent: it does not run, exit code 3."""
+    code, text = told(tmp_path, capsys, room(**changes))
+    assert code == 3
+    assert text.splitlines()[1] == (
+        "agent không chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện."
+    )
+
+
+def test_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An agent that never ran does not run."""
+    code, text = told(tmp_path, capsys, None)
+    assert code == 3
+    assert "agent không chạy" in text
+
+
+def test_half_a_status_file_is_none(tmp_path: Path) -> None:
+    """A file that is no status of this version is not read."""
+    (tmp_path / FILE_NAME).write_text('{"schema": "other"', encoding="utf-8")
+    assert read_status(tmp_path) is None
+
+
+def test_an_unknown_probe_names_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Check camra: exit code 2 and the probe that was meant."""
+    config = write_config(tmp_path, 1883)
+    with pytest.raises(SystemExit) as left:
+        main(["check", "camra", "--config", str(config), "--lang", "vi"])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said == "lỗi: không có phép kiểm tra 'camra'; gần nhất: camera\n"
+
+
+def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check camera looks at real frames; a missing one is named with its action; exit code 1."""
+    good = "testsrc2=size=640x360:rate=30,realtime"
+    devices = (
+        "devices:\n"
+        f"- {{kind: camera, source: {{format: lavfi, url: '{good}'}}}}\n"
+        "- {kind: camera, role: side, source: {format: v4l2, url: /dev/video-none}}\n"
+    )
+    config = write_config(tmp_path, 1883, devices)
+    with pytest.raises(SystemExit) as left:
+        main(["check", "camera", "--config", str(config), "--lang", "vi", "--explain"])
+    assert left.value.code == 1
+    text = capsys.readouterr().out
+    assert text.splitlines()[0].split() == ["Camera", "tốt"]
+    assert "không thấy thiết bị" in text
+    assert "--- camera.side" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "language"),
+    [
+        (["--lang", "en"], {}, "en"),
+        (["--lang=vi"], {"LANG": "en_US.UTF-8"}, "vi"),
+        ([], {"LANG": "en_US.UTF-8"}, "en"),
+        ([], {"LANG": "vi_VN.UTF-8"}, None),
+    ],
+)
+def test_the_language(
+    arguments: list[str], environment: dict[str, str], language: str | None
+) -> None:
+    """--lang before LC_ALL before LANG; else what the agent's file says."""
+    assert wanted_language(arguments, environment) == language
+
+
+def test_a_gone_device_is_gone_and_a_found_one_keeps_its_look() -> None:
+    """Presence wins over an old look, an old look over mere presence, but not its "missing"."""
+    here, gone = device(Status.OK), device(Status.BAD, Cause.MISSING)
+    black = device(Status.BAD, Cause.BLACK)
+    key = (here.kind, here.role)
+    assert merged(here, {key: black}) is black
+    assert merged(gone, {key: black}) is gone
+    assert merged(here, {key: gone}) is here
+    assert merged(here, {}) is here

@@ -1,0 +1,269 @@
+"""A small district of real processes: Mosquitto, server, agents, each ended by its own id."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+START_SECONDS = 60
+"""A limit for tests that hang, not a figure: two busy cores start three agents in about 5 s."""
+
+ROOM = [
+    {
+        "kind": "camera",
+        "role": "main",
+        "source": {
+            "format": "lavfi",
+            "url": "testsrc2=size=640x360:rate=15,noise=alls=4:allf=t,realtime",
+        },
+    },
+    {
+        "kind": "microphone",
+        "role": "main",
+        "source": {"format": "lavfi", "url": "anoisesrc=amplitude=0.02:color=pink:seed=7"},
+    },
+]
+
+
+def wait_until(what: str, done: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Poll ``done`` until it holds; fail with ``what`` when it never does."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Part:
+    """One process of the district, with its log on disk."""
+
+    name: str
+    argv: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process, appending to its log."""
+        with self.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send ``how`` to this very process, wait for its end, return its exit code."""
+        process = self.process
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            return process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            pytest.fail(f"{self.name} did not end on {how.name}:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """Return the end of its log."""
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+
+
+@dataclass
+class District:
+    """Broker, server and agents with their files in one folder."""
+
+    folder: Path
+    points: Sequence[str]
+    report_interval_seconds: float = 1
+    devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
+    parts: dict[str, Part] = field(default_factory=dict)
+    broker_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=free_port)
+    measure_port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def token_file(self) -> Path:
+        """The file that the server writes its token to."""
+        return self.folder / "token"
+
+    def part(self, name: str, argv: list[str]) -> Part:
+        """Add a process and start it."""
+        self.parts[name] = Part(name, argv, self.folder / f"{name}.log")
+        self.parts[name].start()
+        return self.parts[name]
+
+    def start_broker(self) -> None:
+        """Start Mosquitto on a free port of loopback."""
+        program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+        if program is None:
+            pytest.skip("mosquitto is not installed")
+        config = self.folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        )
+        self.part("mosquitto", [program, "-c", str(config)])
+        wait_until("broker listens", lambda: _listens(self.broker_port))
+
+    def start_server(self) -> None:
+        """Write the server's file and start it."""
+        config = self.folder / "server.yaml"
+        config.write_text(yaml.safe_dump(self._server_config(), allow_unicode=True))
+        ready = self.folder / "ready.json"
+        argv = [sys.executable, "-m", "diemcau_server", "run", "--config", str(config)]
+        self.part("server", [*argv, "--ready-file", str(ready)])
+        self.wait_for_server()
+
+    def wait_for_server(self) -> None:
+        """Wait until the server answers on its port."""
+        wait_until(f"server answers\n{self.parts['server'].tail()}", self._healthy)
+
+    def start_agent(self, point: str) -> None:
+        """Write an agent's file and start it."""
+        home = self.folder / point
+        home.mkdir(exist_ok=True)
+        config = home / "agent.yaml"
+        content = {
+            "schema": "diemcau.agent/1",
+            "hub": "bu-dang",
+            "point": point,
+            "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
+            "state_directory": str(home / "state"),
+            "devices": self.devices,
+        }
+        config.write_text(yaml.safe_dump(content, allow_unicode=True))
+        self.part(point, [sys.executable, "-m", "diemcau_agent", "run", "--config", str(config)])
+
+    def get(self, path: str) -> Any:
+        """GET ``path`` of the server; JSON where it is JSON, else text."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            text = answer.read().decode()
+            is_json = answer.headers.get_content_type() == "application/json"
+        return json.loads(text) if is_json else text
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every point by the server's API."""
+        return {row["point"]: row["state"] for row in self.get("/api/v1/points")["points"]}
+
+    def wait_for_reports(self) -> None:
+        """Wait until every point has reported."""
+        logs = [self.parts[point].tail() for point in self.points]
+        wait_until(
+            "every point has reported\n" + "\n".join(logs),
+            lambda: all(
+                row["last_report_at"] is not None for row in self.get("/api/v1/points")["points"]
+            ),
+        )
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the technician's command against this district."""
+        argv = [sys.executable, "-c", "from diemcau_server.cli.main import main; main()"]
+        environment = {
+            **os.environ,
+            "DIEMCAU_SERVER": self.url,
+            "LANG": "C.UTF-8",
+            "PYTHONIOENCODING": "utf-8",
+        }
+        return subprocess.run(
+            [*argv, *arguments, "--token-file", str(self.token_file)],
+            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def report_keys(self) -> list[tuple[str, str, int]]:
+        """Return the key of every report in the server's store."""
+        path = self.folder / "state" / "diemcau.sqlite"
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+            rows = store.execute("SELECT point, boot_id, seq FROM reports").fetchall()
+        return [(point, boot_id, seq) for point, boot_id, seq in rows]
+
+    def stop(self) -> None:
+        """End everything, agents first."""
+        for part in reversed(list(self.parts.values())):
+            process = part.process
+            if process is not None and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def _healthy(self) -> bool:
+        try:
+            return bool(self.get("/healthz")["status"])
+        except OSError:
+            return False
+
+    def _server_config(self) -> dict[str, Any]:
+        plan = {
+            "audio_bits_per_second": 64_000,
+            "video_bits_per_second": 400_000,
+            "frames_per_second": 30,
+        }
+        return {
+            "schema": "diemcau.server/1",
+            "timezone": "Asia/Ho_Chi_Minh",
+            "http": {"host": "127.0.0.1", "port": self.http_port, "token_file": "token"},
+            "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
+            "store": {"url": "sqlite:///diemcau.sqlite"},
+            "state_directory": "state",
+            "measure": {"host": "127.0.0.1", "port": self.measure_port},
+            "report_interval_seconds": self.report_interval_seconds,
+            "default_profile": "small",
+            "hubs": [
+                {
+                    "id": "bu-dang",
+                    "name": "Hội trường Huyện ủy",
+                    "points": [{"id": point, "name": f"Xã {point}"} for point in self.points],
+                }
+            ],
+            "sessions": [],
+            "profiles": [{"id": "small", "name": "Small", "up": plan, "down": plan}],
+        }
+
+
+@contextmanager
+def running_district(folder: Path, points: Sequence[str], **changes: Any) -> Iterator[District]:
+    """Start broker, server and one agent a point; end them all whatever happens."""
+    district = District(folder, points, **changes)
+    try:
+        district.start_broker()
+        district.start_server()
+        for point in points:
+            district.start_agent(point)
+        district.wait_for_reports()
+        yield district
+    finally:
+        district.stop()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,188 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from diemcau_contract import result as contract_result
+from diemcau_server.cli import client
+from tests.server.cli import recorded as records
+from tests.server.cli.conftest import Command
+from tests.server.cli.recorded import ALL_READY, CUT, FAULTY, HANG, TEST, TOKEN, Recorded, progress
+
+FULL = [
+    progress("opening", 0.4),
+    progress("preflight", 1.0, "not_ready"),
+    progress("rehearsal", 6.0, "not_ready"),
+    ("result", FAULTY),
+]
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask anew at once after a cut."""
+    defaults = (*client.ApiClient.__init__.__defaults__[:-1], (0.0, 0.0, 0.0))  # type: ignore[index]  # it has one
+    monkeypatch.setattr(client.ApiClient.__init__, "__defaults__", defaults)
+
+
+def test_table_names_every_point_in_vietnamese_order(recorded: Recorded, command: Command) -> None:
+    """Rows stand in Vietnamese order with figures, device faults and verdicts."""
+    recorded.streams = [FULL]
+    code, out, _ = command("test-line")
+    assert code == 1
+    table = out.split("Ai cần làm gì")[0]
+    rows = [line for line in table.splitlines() if line.strip().startswith(("Thị", "Xã"))]
+    names = [row.split("  ")[0].strip() for row in rows]
+    assert names == [
+        "Thị trấn Đức Phong", "Xã Bom Bo", "Xã Đak Nhau", "Xã Đồng Nai", "Xã Thống Nhất",
+    ]  # fmt: skip
+    assert "12,3 ms" in rows[1]
+    assert "6,1 %" in rows[1]
+    assert "✗ chưa sẵn sàng: đường truyền riêng, chiều lên" in rows[1]
+    assert "✗ camera bị che" in rows[2]
+    assert "✗ chưa sẵn sàng: không liên lạc được" in rows[3]
+    assert "✓ sẵn sàng" in rows[4]
+
+
+def test_summary_says_who_must_do_what(recorded: Recorded, command: Command) -> None:
+    """Each fault stands with its action under who has to act."""
+    recorded.streams = [FULL]
+    _, out, _ = command("test-line")
+    summary = out.split("Ai cần làm gì")[1]
+    commune = summary.index("Cán bộ xã (tại phòng họp):")
+    technician = summary.index("Kỹ thuật viên huyện:")
+    carrier = summary.index("Nhà mạng (kỹ thuật viên huyện báo):")
+    assert commune < summary.index("Xã Đak Nhau: camera bị che. Bỏ vật che") < technician
+    assert technician < summary.index("Xã Đồng Nai: không liên lạc được. Gọi điện") < carrier
+    assert carrier < summary.index("Xã Bom Bo: đường truyền riêng, chiều lên. Báo nhà mạng")
+    last = summary.strip().splitlines()[-1]
+    assert last == (f"5 điểm cầu: 2 sẵn sàng, 3 chưa sẵn sàng (đo trong 22,1 giây; lượt đo {TEST})")
+
+
+def test_without_a_terminal_progress_is_plain_lines(recorded: Recorded, command: Command) -> None:
+    """Standard error gets one line per change of step and one per early verdict, no escapes."""
+    recorded.streams = [FULL]
+    _, out, err = command("test-line")
+    assert err.splitlines() == [
+        "[  0 s] đang vào",
+        "[  1 s] chuẩn bị (2 s)",
+        "[  1 s] Xã Đồng Nai: ✗ chưa sẵn sàng: không liên lạc được",
+        "[  6 s] tổng duyệt (15 s)",
+    ]
+    assert "\x1b" not in out + err
+
+
+def test_all_ready_is_exit_code_zero(recorded: Recorded, command: Command) -> None:
+    """When every point is ready nobody has anything to do."""
+    recorded.streams = [[("result", ALL_READY)]]
+    code, out, _ = command("test-line", "--lang", "en")
+    assert code == 0
+    assert "Nobody has anything to do." in out
+    assert "2 points: 2 ready (measured in 22.1 s;" in out
+
+
+def test_json_is_one_object_on_standard_output(recorded: Recorded, command: Command) -> None:
+    """``--json`` prints exactly the contract's object, progress goes to standard error."""
+    recorded.streams = [FULL]
+    code, out, err = command("test-line", "--json")
+    assert code == 1
+    contract_result.TestResult.model_validate_json(out)
+    assert json.loads(out)["schema"] == "diemcau.test/1"
+    assert [one["point"] for one in json.loads(out)["points"]][:2] == ["thong-nhat", "bom-bo"]
+    assert "tổng duyệt" in err
+
+
+def test_explain_shows_findings_values_and_logs(recorded: Recorded, command: Command) -> None:
+    """``--explain`` adds each finding in human units, device values and the probes' own logs."""
+    recorded.streams = [FULL]
+    _, out, _ = command("test-line", "--explain")
+    explained = out.split(f"lượt đo {TEST})")[1]
+    assert "đường truyền chiều lên: mất gói, 15 s xấu nhất" in explained
+    assert "6,10 %" in explained
+    assert "1,00 %" in explained
+    assert "luma: 44,50; cpu: 25,00 %; open: 31,0 ms" in explained
+    assert "Nhật ký kiểm tra camera:" in explained
+    assert "open: 640x360 yuv420p" in explained
+
+
+def test_choice_is_passed_on(recorded: Recorded, command: Command) -> None:
+    """Points and options reach the server; what was not chosen is left to it."""
+    recorded.streams = [[("result", ALL_READY)]]
+    command("test-line", "bom-bo", "dak-nhau", "--session", "lop-1", "--hub", "bu-dang", "--quick")
+    asked = recorded.asked[0]
+    assert asked.pop("asked_by").count("@") == 1
+    assert asked == {
+        "points": ["bom-bo", "dak-nhau"], "session": "lop-1", "hub": "bu-dang", "quick": True,
+        "capacity": False,
+    }  # fmt: skip
+
+
+def test_cut_stream_is_taken_up_again(recorded: Recorded, command: Command) -> None:
+    """A cut in the middle of the progress does not end the test."""
+    recorded.streams = [[*FULL[:2], CUT], FULL[2:]]
+    code, _, err = command("test-line")
+    assert code == 1
+    assert "tổng duyệt (15 s)" in err
+
+
+def test_result_is_fetched_when_the_test_ended_during_a_cut(
+    recorded: Recorded, command: Command
+) -> None:
+    """A test that ended while the stream was cut is not lost."""
+    recorded.streams = [[*FULL[:2], CUT]]
+    recorded.kept = ALL_READY
+    assert command("test-line")[0] == 0
+
+
+def test_server_that_stays_away_ends_the_command(recorded: Recorded, command: Command) -> None:
+    """Streams that only break off are given up with a clear sentence."""
+    recorded.streams = []
+    code, out, err = command("test-line")
+    assert (code, out) == (3, "")
+    assert err == (
+        f"diemcau: Mất kết nối với máy chủ {recorded.address} trong lúc đo (kết nối bị ngắt). "
+        "Kiểm tra máy chủ, rồi đo lại.\n"
+    )
+
+
+def test_failed_test_is_exit_code_three(recorded: Recorded, command: Command) -> None:
+    """A test that the server gave up is told with the server's reason."""
+    fault = records.error("measuring_unavailable", "Đầu đo đã dừng.", "The measuring end stopped.")
+    recorded.streams = [[progress("opening", 0.1), ("failed", fault)]]
+    code, _, err = command("test-line")
+    assert code == 3
+    assert err.splitlines()[-1] == "diemcau: Không đo xong được: Đầu đo đã dừng."
+
+
+def test_ctrl_c_cancels_the_test_on_the_server(recorded: Recorded) -> None:
+    """Ctrl-C ends the server's test too, then the command with 130 and no trace."""
+    recorded.streams = [[progress("opening", 0.1), HANG]]
+    code, err = _interrupted(recorded, signal.SIGINT)
+    assert (code, recorded.cancelled) == (130, [TEST])
+    assert err.splitlines()[-1] == "Lượt đo đã bị hủy."
+    assert "Traceback" not in err
+
+
+def test_sigterm_cancels_the_test_on_the_server(recorded: Recorded) -> None:
+    """SIGTERM does the same and ends with 143."""
+    recorded.streams = [[progress("opening", 0.1), HANG]]
+    code, err = _interrupted(recorded, signal.SIGTERM)
+    assert (code, recorded.cancelled) == (143, [TEST])
+    assert "Traceback" not in err
+
+
+def _interrupted(recorded: Recorded, number: signal.Signals) -> tuple[int, str]:
+    environment = {
+        **os.environ, "DIEMCAU_SERVER": recorded.address, "DIEMCAU_TOKEN": TOKEN, "LANG": "C.UTF-8",
+        "LC_ALL": "",
+    }  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "diemcau_server.cli", "test-line"],
+        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert recorded.hanging.wait(30)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    return process.returncode, err

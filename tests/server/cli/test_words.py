@@ -1,0 +1,142 @@
+import ast
+import re
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from diemcau_server.cli.answers import Progress, Started
+from diemcau_server.cli.collation import vietnamese_key
+from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
+from diemcau_server.cli.language import LOCALE_FOLDER, speech, wanted_language
+from diemcau_server.cli.progress import progress_view
+from tests.server.cli.recorded import progress
+
+PACKAGE = LOCALE_FOLDER.parent
+CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
+
+
+def _said_in_code() -> set[str]:
+    """Every message id in cli/ and demo/, as Python itself reads them."""
+    found: set[str] = set()
+    for file in [*(PACKAGE / "cli").rglob("*.py"), *(PACKAGE / "demo").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            name = node.func.id if isinstance(node.func, ast.Name) else name
+            if name in ("say", "mark", "count"):
+                literals = [one for one in node.args[:2] if isinstance(one, ast.Constant)]
+                wanted = literals[:1] if name != "count" else literals
+                found |= {one.value for one in wanted if isinstance(one.value, str)}
+    return found
+
+
+def test_every_sentence_is_translated() -> None:
+    """The catalogue holds all message ids of the code, each translated, and no others."""
+    pofile = pytest.importorskip("babel.messages.pofile")
+    with (CATALOGUE / "diemcau.po").open("rb") as file:
+        catalogue = pofile.read_po(file)
+    listed: set[str] = set()
+    for message in catalogue:
+        if message.id:
+            ids = message.id if isinstance(message.id, tuple) else (message.id,)
+            words = message.string if isinstance(message.string, tuple) else (message.string,)
+            assert all(words), message.id
+            assert not message.fuzzy, message.id
+            places = {place for one in ids for place in re.findall(r"{\w+}", one)}
+            assert all(set(re.findall(r"{\w+}", word)) == places for word in words), message.id
+            listed |= set(ids)
+    assert listed == _said_in_code()
+
+
+def test_compiled_catalogue_is_that_of_the_text() -> None:
+    """The .mo file is the .po file, compiled."""
+    pofile = pytest.importorskip("babel.messages.pofile")
+    mofile = pytest.importorskip("babel.messages.mofile")
+    with (CATALOGUE / "diemcau.po").open("rb") as file:
+        compiled = BytesIO()
+        mofile.write_mo(compiled, pofile.read_po(file))
+    assert (CATALOGUE / "diemcau.mo").read_bytes() == compiled.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "language"),
+    [
+        ([], {}, "vi"),
+        ([], {"LANG": "en_US.UTF-8"}, "en"),
+        ([], {"LANG": "C.UTF-8"}, "vi"),
+        ([], {"LANG": "en_US.UTF-8", "LC_ALL": "vi_VN.UTF-8"}, "vi"),
+        (["status", "--lang", "vi"], {"LANG": "en_US.UTF-8"}, "vi"),
+        (["status", "--lang=en"], {}, "en"),
+        (["test-line", "--", "--lang=en"], {}, "vi"),
+    ],
+)
+def test_language(arguments: list[str], environment: dict[str, str], language: str) -> None:
+    """``--lang`` first, then LC_ALL, then LANG, else Vietnamese."""
+    assert wanted_language(arguments, environment) == language
+
+
+def test_vietnamese_order() -> None:
+    """Letters come before tones, đ after d, numbers by their value."""
+    ordered = [
+        "Thị trấn Đức Phong", "Xã Bình Minh", "Xã Bom Bo", "Xã Dak", "Xã Đak Nhau", "Xã Đăng Hà",
+        "Xã Đoàn Kết", "Xã Đồng Nai", "Xã Đức Liễu", "Xã Đường 9", "Xã Đường 10", "Xã Minh Hưng",
+        "Xã Nghĩa Bình", "Xã Nghĩa Trung", "Xã Phú Sơn", "Xã Phước Sơn", "Xã Thọ Sơn",
+        "Xã Thống Nhất",
+    ]  # fmt: skip
+    shuffled = [*ordered[9:], *ordered[:9]]
+    assert sorted(shuffled, key=vietnamese_key) == ordered
+    tones = ["ma", "mà", "mả", "mã", "má", "mạ", "mă", "mâ"]
+    assert sorted([*tones[4:], *tones[:4]], key=vietnamese_key) == tones
+
+
+def test_events_in_any_pieces() -> None:
+    """Events come out whole however the bytes are cut; comments and unfinished ones do not."""
+    text = 'event: progress\r\ndata: {"ồ": 1}\r\n\r\n: ping\n\ndata: a\ndata: b\n\nevent: cut\n'
+    wanted = [Event("progress", '{"ồ": 1}'), Event("message", "a\nb")]
+    content = text.encode()
+    for size in (1, 2, 7, len(content)):
+        parser = EventParser()
+        pieces = [content[start : start + size] for start in range(0, len(content), size)]
+        assert [event for piece in pieces for event in parser.feed(piece)] == wanted
+
+
+def test_endless_event_is_refused() -> None:
+    """An event without end does not fill the memory."""
+    parser = EventParser()
+    parser.feed(b"x" * MAX_EVENT_BYTES)
+    with pytest.raises(EventTooLargeError):
+        parser.feed(b"x")
+
+
+def _terminal(width: int) -> Console:
+    return Console(
+        file=StringIO(), force_terminal=True, width=width, height=40, color_system=None,
+        markup=False, highlight=False, legacy_windows=False, _environ={},
+    )  # fmt: skip
+
+
+def test_live_table_shows_steps_time_and_rows() -> None:
+    """On a terminal: steps in their order, elapsed and remaining seconds, one row a point."""
+    console = _terminal(120)
+    started = Started.model_validate(
+        {"test": "t", "hub": "h", "points": ["bom-bo"], "profile": "p", "steps": [
+            {"step": 0, "kind": "preflight", "duration_seconds": 2},
+            {"step": 3, "kind": "rehearsal", "duration_seconds": 15}]}
+    )  # fmt: skip
+    with progress_view(console, started, speech("vi")) as view:
+        view.show(Progress.model_validate(progress("rehearsal", 6.0, "not_ready")[1]))
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    assert "✓ chuẩn bị 2 s  ▶ tổng duyệt 15 s" in text
+    assert "đã 6 giây, còn 16 giây" in text
+    row = next(line for line in text.splitlines() if "Xã Bom Bo" in line)
+    assert "đang đo ██░░░  50 %" in row
+    assert "12,3 ms" in row
+    assert "✗ không liên lạc được" in text
+
+
+def test_catalogue_folder_is_in_the_package() -> None:
+    """The catalogue is found from the code, wherever that is installed."""
+    assert Path(LOCALE_FOLDER, "vi", "LC_MESSAGES", "diemcau.mo").is_file()

@@ -1,0 +1,132 @@
+"""A small district for the tests of the server: its file, its messages, its clock."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from diemcau_contract.measurements import (
+    EndStatistics,
+    Quantiles,
+    SenderStatistics,
+    StampStatistics,
+    TrafficStatistics,
+)
+from diemcau_contract.messages import DeviceResult, DevicesResult, HostState, StepResult
+from diemcau_contract.words import DeviceKind, Status, StepKind
+from diemcau_server.config import ServerConfig, load_config
+
+BOOT = "0123456789abcdef"
+NOW = datetime(2026, 3, 14, 0, 30, tzinfo=UTC)
+
+FILE = """\
+schema: diemcau.server/1
+measure: {host: 127.0.0.1, port: 0}
+default_profile: light
+profiles:
+  - id: light
+    name: Nhẹ
+    up: &plan {audio_bits_per_second: 64000, video_bits_per_second: 320000, frames_per_second: 30}
+    down: *plan
+    guards: {schedule_error_p99_seconds: 1, cpu_ratio: 1, packets_min: 20}
+  - id: h323-720p
+    name: H.323 720p
+    up: *plan
+    down: *plan
+hubs:
+  - id: bu-dang
+    name: Hội trường Huyện ủy
+    points:
+      - {id: bom-bo, name: Xã Bom Bo}
+      - {id: dak-nhau, name: Xã Đak Nhau}
+      - {id: duc-lieu, name: Xã Đức Liễu}
+      - {id: tho-son, name: Xã Thọ Sơn, enabled: false}
+      - {id: phu-son, name: Xã Phú Sơn, maintenance_until: 2026-03-20 08:00:00}
+    units:
+      - {id: th-bom-bo, name: Trường tiểu học Bom Bo}
+sessions:
+  - id: lop-1
+    hub: bu-dang
+    name: Lớp 1
+    form: line
+    profile: h323-720p
+    start: 2026-03-14 07:00:00
+    end: 2026-03-14 11:00:00
+    points: [bom-bo, duc-lieu]
+  - id: lop-2
+    hub: bu-dang
+    name: Lớp 2
+    form: line
+    profile: h323-720p
+    start: 2026-03-15 07:00:00
+    end: 2026-03-15 11:00:00
+"""
+
+
+def district(folder: Path, text: str = FILE) -> ServerConfig:
+    """Return the district's configuration, read from a file in ``folder``."""
+    file = folder / "bu-dang.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_config(file)
+
+
+def traffic(**changes: Any) -> TrafficStatistics:
+    """Return a clean direction of 15 s."""
+    values: dict[str, Any] = {
+        "packets_sent": 2000, "packets_received": 2000, "duplicates": 0, "loss_ratio": 0.0,
+        "loss_ratio_low": 0.0, "loss_ratio_high": 0.002, "loss_ratio_worst_200ms": 0.0,
+        "loss_ratio_worst_15s": 0.0, "bursts": None,
+        "queue_delay_seconds": Quantiles(p50=0.001, p95=0.004, p99=0.01),
+        "jitter_seconds": 0.001, "reorder_ratio": 0.0, "late_frame_ratio": 0.0,
+        "offered_bits_per_second": 1e6, "carried_bits_per_second": 1e6, "duration_seconds": 15.0,
+    }  # fmt: skip
+    return TrafficStatistics(**values | changes)
+
+
+def lossy(ratio: float) -> TrafficStatistics:
+    """Return a direction that lost ``ratio`` of its packets."""
+    return traffic(
+        packets_received=round(2000 * (1 - ratio)),
+        loss_ratio=ratio,
+        loss_ratio_worst_15s=ratio,
+        carried_bits_per_second=1e6 * (1 - ratio),
+    )
+
+
+STAMP = StampStatistics(
+    packets_sent=150, packets_received=150, loss_ratio_up=0.0, loss_ratio_down=0.0,
+    rtt_seconds=Quantiles(p50=0.01, p95=0.02, min=0.009, max=0.03), queue_delay_up_seconds=None,
+    queue_delay_down_seconds=None, clock_offset_seconds=0.0, clock_offset_bound_seconds=0.005,
+)  # fmt: skip
+END = EndStatistics(local_drops=0, cpu_ratio=0.2, clock_step_seconds=None, clock_synchronised=True)
+
+
+def sender(packets: int = 2000) -> SenderStatistics:
+    """Return a sender that kept its schedule."""
+    return SenderStatistics(packets, packets * 900, 0, 0.0001, 0.0005, 0.001)
+
+
+def step_result(
+    point: str, kind: StepKind = StepKind.REHEARSAL, *, test: str = "t", **changes: Any
+) -> StepResult:
+    """Return a clean step as its point tells it."""
+    number = 2 if kind is StepKind.REHEARSAL else 1
+    loaded = kind is StepKind.REHEARSAL
+    values: dict[str, Any] = {
+        "hub": "bu-dang", "point": point, "boot_id": BOOT, "test": test, "step": number,
+        "kind": kind, "down": traffic() if loaded else None,
+        "up_sender": sender() if loaded else None, "stamp": STAMP, "end": END,
+    }  # fmt: skip
+    return StepResult(**values | changes)
+
+
+def devices_result(point: str, *, test: str = "t", status: Status = Status.OK) -> DevicesResult:
+    """Return a room with one camera."""
+    return DevicesResult(
+        hub="bu-dang",
+        point=point,
+        boot_id=BOOT,
+        test=test,
+        devices=(DeviceResult(kind=DeviceKind.CAMERA, status=status),),
+        host=HostState(medium="cable"),
+        logs={"camera.main": "30 frames"},
+    )

@@ -1,0 +1,155 @@
+"""The session with the broker: real Mosquitto, real sockets, and the embedded broker."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from diemcau_contract.topics import all_down
+from diemcau_server.embedded import EmbeddedBroker
+from diemcau_server.errors import BrokerError, PublishError
+from diemcau_server.link import BACKOFF_CAP_SECONDS, Backoff, BrokerAddress, Link
+from tests.brokers import Mosquitto, free_port, mosquitto_program
+
+PATIENCE_SECONDS = 20.0
+TOPIC = "diemcau/v1/bu-dang/bom-bo/up/report"
+NO_WAIT = Backoff(chance=lambda: 0.01)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for an outcome, bounded."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not holds():  # noqa: ASYNC110  # the link has no event for its sentences
+            await asyncio.sleep(0.01)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a link and wait for its end."""
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def hears_and_speaks(url: str) -> None:
+    """Show that a link on ``url`` takes what a point says and reaches the point."""
+    heard: list[tuple[str, bytes]] = []
+    link = Link(BrokerAddress.of(url), lambda topic, content: heard.append((topic, content)))
+    task = asyncio.create_task(link.run())
+    await until(link.connected.is_set)
+    address = BrokerAddress.of(url)
+    async with aiomqtt.Client(address.host, address.port) as point:
+        await point.subscribe(all_down("bu-dang", "bom-bo"), qos=1)
+        await point.publish(TOPIC, b"\x00xin ch\xc3\xa0o", qos=1)
+        await until(lambda: bool(heard))
+        await link.publish("diemcau/v1/bu-dang/bom-bo/down/ack", b"{}")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            message = await anext(aiter(point.messages))
+    assert heard == [(TOPIC, b"\x00xin ch\xc3\xa0o")]
+    assert (str(message.topic), message.payload) == ("diemcau/v1/bu-dang/bom-bo/down/ack", b"{}")
+    assert link.trouble is None
+    await end(task)
+
+
+async def test_mosquitto_carries_both_ways(broker: Mosquitto) -> None:
+    """Messages of points are delivered at once, messages to points arrive."""
+    await hears_and_speaks(broker.url)
+
+
+async def test_the_embedded_broker_carries_both_ways() -> None:
+    """The same over the embedded broker, which ends without a trace."""
+    embedded = EmbeddedBroker(0)
+    await embedded.start()
+    try:
+        await hears_and_speaks(embedded.url)
+    finally:
+        await embedded.stop()
+
+
+async def test_a_lost_broker_is_found_again(broker: Mosquitto) -> None:
+    """The link comes back by itself and counts it; meanwhile publishing says so."""
+    link = Link(BrokerAddress.of(broker.url), lambda *_: None, backoff=NO_WAIT)
+    task = asyncio.create_task(link.run())
+    await until(link.connected.is_set)
+    broker.stop()
+    await until(lambda: not link.connected.is_set())
+    assert link.trouble is not None
+    assert link.trouble.startswith(f"the session with the broker {broker.url} is lost")
+    with pytest.raises(PublishError, match="no session with the broker"):
+        await link.publish("diemcau/v1/bu-dang/bom-bo/down/ack", b"{}")
+    broker.start()
+    await until(link.connected.is_set)
+    assert link.reconnects_total == 1
+    await end(task)
+
+
+async def test_a_refused_login_is_told_plainly(tmp_path: Path) -> None:
+    """A wrong password is named as such, and the link keeps trying."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    guarded = Mosquitto(program, tmp_path, ("allow_anonymous false",))
+    guarded.start()
+    address = BrokerAddress.of(guarded.url, "server", "wrong")
+    link = Link(address, lambda *_: None, backoff=NO_WAIT)
+    task = asyncio.create_task(link.run())
+    told = f"the broker {guarded.url} refuses the login: check username and password_file"
+    try:
+        await until(lambda: link.trouble == told)
+        assert not task.done()
+    finally:
+        await end(task)
+        guarded.stop()
+
+
+async def test_no_broker_at_all_is_told_plainly() -> None:
+    """A closed port is named, and the link keeps trying."""
+    url = f"mqtt://127.0.0.1:{free_port()}"
+    link = Link(BrokerAddress.of(url), lambda *_: None, backoff=NO_WAIT)
+    task = asyncio.create_task(link.run())
+    start = f"the broker {url} cannot be reached: "
+    await until(lambda: (link.trouble or "").startswith(start))
+    assert not task.done()
+    await end(task)
+
+
+def test_the_embedded_broker_stays_on_loopback() -> None:
+    """It refuses any other address."""
+    with pytest.raises(BrokerError, match=r"listens on loopback only, not on 0\.0\.0\.0"):
+        EmbeddedBroker(0, "0.0.0.0")  # noqa: S104
+
+
+async def test_a_taken_port_is_one_sentence() -> None:
+    """The embedded broker on a taken port says which."""
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(BrokerError) as caught:
+            await EmbeddedBroker(port).start()
+    told = f"the embedded broker cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert str(caught.value) == told
+
+
+def test_waits_grow_to_a_cap_and_start_over_after_a_stable_session() -> None:
+    """Full jitter under 1, 2, 4 … 60 s; a minute of session resets it."""
+    backoff = Backoff(chance=lambda: 1.0)
+    assert [backoff.next_seconds() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert backoff.next_seconds(59.0) == BACKOFF_CAP_SECONDS
+    assert backoff.next_seconds(60.0) == 1
+    assert Backoff(chance=lambda: 0.0).next_seconds() == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mqtt://hall", "mqtt://hall:1883"),
+        ("mqtts://hall", "mqtts://hall:8883"),
+        ("mqtts://[::1]:9/", "mqtts://[::1]:9"),
+    ],
+)
+def test_an_address_has_its_usual_port(url: str, shown: str) -> None:
+    """The port may be left out."""
+    assert str(BrokerAddress.of(url)) == shown

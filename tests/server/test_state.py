@@ -1,0 +1,151 @@
+"""The board: silence is a state, wills are hints, the watch alone never says ready."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diemcau_contract.causes import Cause
+from diemcau_contract.measurements import StampStatistics
+from diemcau_contract.messages import DeviceResult, Hello
+from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
+from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView
+from tests.server.reports import BOOT, NOW, ended_test, line, report, small_config
+
+KEY = PointKey("bu-dang", "bom-bo")
+LATER = NOW + timedelta(seconds=30)
+NEXT_BOOT = "fedcba9876543210"
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    """A board on which nobody was seen yet."""
+    return Board.of(small_config(tmp_path))
+
+
+def view(board: Board, seconds: float = 30.0, point: str = "bom-bo") -> PointView:
+    """Return a point as it stands ``seconds`` after NOW."""
+    views = board.view(NOW + timedelta(seconds=seconds))
+    return next(one for one in views if one.key.point == point)
+
+
+def hello(connection: int, *, online: bool, boot_id: str = BOOT) -> Hello:
+    """Return a birth or a will."""
+    content: dict[str, Any] = {
+        "hub": "bu-dang", "point": "bom-bo", "boot_id": boot_id, "connection": connection,
+        "online": online, "version": "0.1.0", "schema": "diemcau.hello/1",
+    }  # fmt: skip
+    return Hello(**content)
+
+
+def test_a_point_never_seen_is_on_the_board(board: Board) -> None:
+    """The board holds every point of the file from the start."""
+    assert view(board).state is PointState.NEVER_SEEN
+    assert view(board, point="phu-son").state is PointState.MAINTENANCE
+    assert len(board.view(NOW)) == 5
+
+
+def test_an_old_report_makes_a_point_silent(board: Board) -> None:
+    """After three intervals, 90 s at least, the last good value is gone."""
+    board.on_report(report(1), NOW)
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
+    assert view(board, 90).state is PointState.READY
+    silent = view(board, 91)
+    assert (silent.state, silent.cause) == (PointState.SILENT, Cause.AGENT_SILENT)
+    assert (silent.report, silent.devices) == (None, ())
+    assert silent.last_report_at == NOW
+
+
+def test_a_long_interval_gives_a_long_patience(board: Board) -> None:
+    """A point that reports every five minutes is not silent after two."""
+    board.on_report(report(1, interval_seconds=300.0), NOW)
+    assert view(board, 899).state is not PointState.SILENT
+    assert view(board, 901).state is PointState.SILENT
+
+
+def test_the_watch_alone_never_says_ready(board: Board) -> None:
+    """Without a test of the last hours a good report is no readiness."""
+    board.on_report(report(1), NOW)
+    assert view(board).state is PointState.UNKNOWN
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
+    assert view(board).state is PointState.READY
+    late = VERDICT_VALID_SECONDS + 60
+    board.on_report(report(2), NOW + timedelta(seconds=late))
+    assert view(board, late).state is PointState.UNKNOWN
+
+
+LOST = {"packets_received": 0, "rtt_seconds": None}
+
+
+@pytest.mark.parametrize(
+    ("stamp", "device", "state", "cause"),
+    [
+        (line(), None, PointState.READY, None),
+        (line(loss_ratio_up=1 / 60), None, PointState.READY, None),
+        (line(loss_ratio_up=2 / 60), None, PointState.DEGRADED, Cause.OWN_LINE_UP),
+        (line(loss_ratio_down=0.2), None, PointState.NOT_READY, Cause.OWN_LINE_DOWN),
+        (line(**LOST), None, PointState.NOT_READY, Cause.FIREWALL),
+        (line(packets_sent=4, **LOST), None, PointState.READY, None),
+        (line(), (Status.BAD, Cause.MISSING), PointState.NOT_READY, Cause.MISSING),
+        (line(), (Status.WARN, Cause.DARK), PointState.DEGRADED, Cause.DARK),
+        (line(), (Status.IN_USE, Cause.BUSY), PointState.READY, None),
+    ],
+)
+def test_what_breaks_after_a_good_test_is_seen(
+    board: Board,
+    stamp: StampStatistics,
+    device: tuple[Status, Cause] | None,
+    state: PointState,
+    cause: Cause | None,
+) -> None:
+    """The worse of the last test and of the latest report holds; one lost packet is no finding."""
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
+    devices = (
+        [DeviceResult(kind=DeviceKind.CAMERA, status=device[0], causes=(device[1],))]
+        if (device)
+        else []
+    )
+    board.on_report(report(1, stamp=stamp, devices=devices), NOW)
+    shown = view(board)
+    assert (shown.state, shown.cause) == (state, cause)
+    assert shown.action is not None
+
+
+def test_a_failed_test_outlives_good_reports(board: Board) -> None:
+    """What a test has found stands until the next test."""
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.NOT_READY, Cause.MUTED))
+    board.on_report(report(1), NOW)
+    assert (view(board).state, view(board).cause) == (PointState.NOT_READY, Cause.MUTED)
+
+
+def test_a_point_in_a_test_is_testing_until_its_end(board: Board) -> None:
+    """A cancelled test leaves the state as it was."""
+    board.on_report(report(1), NOW)
+    board.test_began("bu-dang", ["bom-bo", "no-such"])
+    assert view(board).state is PointState.TESTING
+    board.test_ended("bu-dang", ["bom-bo"], None)
+    assert view(board).state is PointState.UNKNOWN
+
+
+def test_a_late_will_does_not_hide_the_new_session(board: Board) -> None:
+    """Offline counts for the newest connection of the running agent only."""
+    assert board.on_hello(hello(1, online=True))
+    assert board.on_hello(hello(2, online=True))
+    assert not board.on_hello(hello(1, online=False))
+    assert view(board).agent_connected
+    assert board.on_hello(hello(1, online=True, boot_id=NEXT_BOOT))
+    assert not board.on_hello(hello(2, online=False))
+    assert view(board).agent_connected
+    assert board.on_hello(hello(1, online=False, boot_id=NEXT_BOOT))
+    assert not view(board).agent_connected
+
+
+def test_a_backlog_does_not_replace_newer_values(board: Board) -> None:
+    """Order is by sequence within a run of the agent, by its birth between runs."""
+    assert board.on_report(report(5), NOW)
+    assert not board.on_report(report(4), LATER)
+    assert view(board).last_report_at == NOW
+    board.on_hello(hello(1, online=True, boot_id=NEXT_BOOT))
+    assert board.on_report(report(1, boot_id=NEXT_BOOT), LATER)
+    assert not board.on_report(report(6), LATER)

@@ -1,0 +1,100 @@
+"""The store: each report once, tests kept, what is aside bounded, errors in one sentence."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from diemcau_contract.words import Verdict
+from diemcau_server.errors import StoreError
+from diemcau_server.state import PointKey
+from diemcau_server.store import Quarantined, ReceivedReport, Store
+from diemcau_server.store.engine import resolved_url
+from diemcau_server.store.rows import MAX_QUARANTINED
+from diemcau_server.store.tables import quarantine, reports
+from tests.server.reports import NOW, ended_test, payload, report
+
+
+def received(seq: int) -> ReceivedReport:
+    """Return a report as it came in a second after it was taken."""
+    one = report(seq)
+    return ReceivedReport(one, payload(one).decode(), NOW + timedelta(seconds=seq + 1))
+
+
+async def test_a_report_is_stored_once(store: Store) -> None:
+    """The same key again changes nothing and is counted as a duplicate."""
+    first = await store.commit_reports([received(1), received(2)])
+    second = await store.commit_reports([received(2), received(3)])
+    assert (first.accepted, first.duplicates) == (2, 0)
+    assert (second.accepted, second.duplicates) == (1, 1)
+    assert await store.count(reports) == 3
+
+
+async def test_the_board_can_be_restored(store: Store) -> None:
+    """Newest report, its time by the server's clock, and the last verdict come back."""
+    await store.commit_reports([received(1)], [received(1)])
+    await store.commit_reports([received(2)], [received(2)])
+    await store.save_test(ended_test(Verdict.READY, point="dak-nhau"), {"points": []})
+    found = {item.key: item for item in await store.restored()}
+    seen = found[PointKey("bu-dang", "bom-bo")]
+    assert seen.report == report(2)
+    assert seen.last_report_at == NOW + timedelta(seconds=3)
+    judged = found[PointKey("bu-dang", "dak-nhau")].judged
+    assert judged is not None
+    assert (judged.verdict, judged.judged_at) == (Verdict.READY, NOW + timedelta(seconds=20))
+
+
+async def test_a_test_comes_back_as_it_was(store: Store) -> None:
+    """Result and evidence are read as they were written; unknown tests give None."""
+    result = ended_test(Verdict.NOT_READY)
+    await store.save_test(result, {"asked_by": "kỹ thuật"})
+    assert await store.test(result.test) == result
+    assert await store.test_detail_json(result.test) == '{"asked_by": "kỹ thuật"}'
+    assert [one.test for one in await store.tests(5, "bu-dang")] == [result.test]
+    assert await store.tests(5, "other") == ()
+    assert await store.test("no") is None
+
+
+async def test_what_is_aside_is_bounded(store: Store) -> None:
+    """Only the newest messages are kept aside."""
+    for start in range(0, MAX_QUARANTINED + 300, 100):
+        items = [
+            Quarantined(NOW, "t", "not_json", str(number), 1, b"x")
+            for number in range(start, start + 100)
+        ]
+        await store.commit_reports([], [], items)
+    assert await store.count(quarantine) == MAX_QUARANTINED
+
+
+async def test_data_is_there_after_a_restart(tmp_path: Path) -> None:
+    """A second start finds the tables of the first and its rows, in WAL mode."""
+    url = resolved_url("sqlite:///again.sqlite", tmp_path, None)
+    for seq in (1, 2):
+        store = await Store.open(url)
+        await store.commit_reports([received(seq)])
+        assert await store.count(reports) == seq
+        await store.close()
+    with closing(sqlite3.connect(tmp_path / "again.sqlite")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """Tables that this version does not know are refused, not changed."""
+    url = resolved_url("sqlite:///new.sqlite", tmp_path, None)
+    await (await Store.open(url)).close()
+    with closing(sqlite3.connect(tmp_path / "new.sqlite")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(StoreError, match=r"cannot be opened: its tables are of another, newer"):
+        await Store.open(url)
+
+
+async def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """A wrong file gives one sentence that names it."""
+    file = tmp_path / "notes.sqlite"
+    file.write_text("điểm cầu " * 200, encoding="utf-8")
+    with pytest.raises(StoreError) as caught:
+        await Store.open(resolved_url("sqlite:///notes.sqlite", tmp_path, None))
+    assert str(caught.value) == f"store {file} cannot be opened: it is not a SQLite database"
