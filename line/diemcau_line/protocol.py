@@ -392,7 +392,6 @@ Event = (
 )
 
 
-
 def encode_command(command: Command) -> bytes:
     """Return ``command`` as one JSON line with its newline."""
     return _line(command)

@@ -82,8 +82,9 @@ class FlowSender:
         sequence = self._rtp_sequence[kind]
         self._rtp_sequence[kind] = (sequence + 1) & 0xFFFF
         now = self._clock.now_ns()
+        marker = 0x80 if kind == PayloadType.VIDEO and index + 1 == count else 0
         REHEARSAL.pack_into(
-            view, 0, 0x80, kind | 0x80 if index + 1 == count else kind, sequence,
+            view, 0, 0x80, kind | marker, sequence,
             now * self._rates[kind] // _NS & 0xFFFF_FFFF, self._ssrc[kind], self._token, now,
             number, frame, index, count, self._step, 0,
         )  # fmt: skip

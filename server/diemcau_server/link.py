@@ -12,7 +12,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -133,14 +133,14 @@ class Link:
             message = f"no session with the broker {self._address}"
             raise PublishError(message)
         try:
-            await client.publish(topic, payload, qos=_QOS)
+            await _heeding_cancel(client.publish(topic, payload, qos=_QOS))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             message = f"the broker {self._address} did not take a message: {error}"
             raise PublishError(message) from error
 
     async def _session(self) -> None:
         async with self._new_client() as client:
-            await client.subscribe(all_up(), qos=_QOS)
+            await _heeding_cancel(client.subscribe(all_up(), qos=_QOS))
             self._client = client
             self.connected.set()
             self.trouble = None
@@ -213,3 +213,15 @@ def _tls_context(address: BrokerAddress) -> ssl.SSLContext:
 
 def _plain(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+async def _heeding_cancel(work: Awaitable[object]) -> None:
+    """Await ``work``, and end with the task's cancellation even where ``work`` swallowed it.
+
+    The library waits by asyncio.wait_for, which before Python 3.12 drops a cancellation that comes
+    in the same turn of the loop as the result.
+    """
+    await work
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -16,9 +16,7 @@ from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.profiles import PlanInFile, Profile
 from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
 
-PLAN = PlanInFile(
-    audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30
-)
+PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
 SENDER = SenderStatistics(2000, 1_000_000, 0, 0.0001, 0.0005, 0.001)
 END = EndStatistics(0, 0.2, None, True)

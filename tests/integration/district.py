@@ -191,7 +191,7 @@ class District:
             "PYTHONIOENCODING": "utf-8",
         }
         return subprocess.run(
-            [*argv, *arguments, "--token-file", str(self.token_file)],
+            [*argv, arguments[0], "--token-file", str(self.token_file), *arguments[1:]],
             env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from diemcau_agent.probes.table import PROBES, Probe
 STARTED: Final = "probe started"
 """Logged once the libraries are loaded: time lost before it is not the device's."""
 
-_NICENESS: Final = 10
+_NICENESS: Final = 19
 _GRACE_SECONDS: Final = 2.0
 
 
@@ -46,10 +46,10 @@ def main(arguments: list[str]) -> None:
 
 def _yield_to_others() -> None:
     """Leave the processors to the line test, which runs at the same time on the same PC."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
     if sys.platform.startswith("linux"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    elif hasattr(os, "nice"):
-        os.nice(_NICENESS)
 
 
 def _keep_standard_output() -> int:

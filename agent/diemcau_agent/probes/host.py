@@ -2,6 +2,8 @@
 
 import os
 import socket
+import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -15,6 +17,8 @@ Medium = Literal["cable", "wifi", "loopback", "unknown"]
 DISK_LEAST_BYTES: Final = 2_000_000_000
 DISK_FULL_BYTES: Final = 200_000_000
 CPU_MOST_RATIO: Final = 0.8
+CPU_SPAN_SECONDS: Final = 30.0
+"""A peak of some seconds is no busy PC."""
 MEMORY_MOST_RATIO: Final = 0.92
 CLOCK_MOST_SECONDS: Final = 2.0
 _SYS_NET: Final = Path("/sys/class/net")
@@ -39,10 +43,9 @@ class HostSettings:
 def read_host(settings: HostSettings) -> HostState:
     """Read the PC's state; what cannot be read is None. Blocks for some milliseconds.
 
-    The CPU ratio is the mean since the call before; the first call of a process takes the load
-    average of the last minute instead.
+    The CPU ratio is that of CpuMeter over all calls of this process.
     """
-    cpu_ratio = _cpu_ratio()
+    cpu_ratio, long_enough = _CPU.ratio()
     memory_ratio = psutil.virtual_memory().percent / 100.0
     disk_free_bytes = _disk_free_bytes(settings.state_directory)
     name = route_interface(settings.route_to)
@@ -53,7 +56,7 @@ def read_host(settings: HostSettings) -> HostState:
         causes.append("disk_low")
     if _clock_is_off(settings):
         causes.append("clock_off")
-    if cpu_ratio > CPU_MOST_RATIO:
+    if long_enough and cpu_ratio > CPU_MOST_RATIO:
         causes.append("cpu_busy")
     if memory_ratio > MEMORY_MOST_RATIO:
         causes.append("memory_low")
@@ -112,11 +115,34 @@ def medium_of(name: str | None, sys_net: Path = _SYS_NET) -> Medium:
     return "wifi" if any(word in name.casefold() for word in _WIFI_NAMES) else "cable"
 
 
-def _cpu_ratio() -> float:
-    percent = psutil.cpu_percent(interval=None)
-    if percent > 0.0:
-        return percent / 100.0
-    return min(1.0, psutil.getloadavg()[0] / (os.cpu_count() or 1))
+class CpuMeter:
+    """Busy share of all processors over the last half minute or more.
+
+    Work of low priority does not count: it yields, and the agent's own probes are such.
+    """
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, float, float]] = deque()
+
+    def ratio(self) -> tuple[float, bool]:
+        """Return the share (0..1) since the look that is CPU_SPAN_SECONDS old, and True.
+
+        Before there is one: the load average of the last minute, and False.
+        """
+        times = psutil.cpu_times()
+        total = sum(times)
+        idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "nice", 0.0)
+        now = (time.monotonic(), total - idle, total)
+        while len(self._looks) > 1 and now[0] - self._looks[1][0] >= CPU_SPAN_SECONDS:
+            self._looks.popleft()
+        self._looks.append(now)
+        since, busy, before = self._looks[0]
+        if now[0] - since < CPU_SPAN_SECONDS or now[2] <= before:
+            return min(1.0, psutil.getloadavg()[0] / (os.cpu_count() or 1)), False
+        return min(1.0, max(0.0, (now[1] - busy) / (now[2] - before))), True
+
+
+_CPU = CpuMeter()
 
 
 def _disk_free_bytes(directory: Path) -> int | None:

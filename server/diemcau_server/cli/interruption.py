@@ -23,38 +23,37 @@ class InterruptedCommand(Exception):  # noqa: N818  # not a fault: the user's wi
 
 
 def run_interruptible(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """Run ``work``; the first Ctrl-C or SIGTERM cancels it, and its clean-up is waited for.
+    """Run ``work``; the first such wish cancels it, and its clean-up is waited for.
 
     Raises:
         InterruptedCommand: it was asked to end.
     """
-    terminated = False
-
-    async def watched() -> Outcome:
-        task = asyncio.current_task()
-
-        def terminate() -> None:
-            nonlocal terminated
-            terminated = True
-            if task is not None:
-                task.cancel()
-
-        loop = asyncio.get_running_loop()
-        try:
-            for number in _ENDING:
-                loop.add_signal_handler(number, terminate)
-        except (NotImplementedError, RuntimeError, ValueError):
-            return await work  # Windows, or not the main thread: only Ctrl-C
-        try:
-            return await work
-        finally:
-            for number in _ENDING:
-                loop.remove_signal_handler(number)
-
+    terminated: list[int] = []
     try:
-        return asyncio.run(watched())
+        return asyncio.run(_watched(work, terminated))
     except KeyboardInterrupt as error:
         raise InterruptedCommand(ExitCode.INTERRUPTED) from error
     except asyncio.CancelledError as error:
         code = ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
         raise InterruptedCommand(code) from error
+
+
+async def _watched(work: Coroutine[Any, Any, Outcome], terminated: list[int]) -> Outcome:
+    """Await ``work``; a signal that ends is noted in ``terminated`` and cancels it."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def terminate(number: int) -> None:
+        terminated.append(number)
+        if task is not None:
+            task.cancel()
+
+    try:
+        for number in _ENDING:
+            loop.add_signal_handler(number, terminate, number)
+    except (NotImplementedError, RuntimeError, ValueError):
+        return await work  # Windows, or not the main thread: only Ctrl-C
+    try:
+        return await work
+    finally:
+        for number in _ENDING:
+            loop.remove_signal_handler(number)

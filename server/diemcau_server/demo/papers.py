@@ -48,21 +48,21 @@ def write_agent_file(
         "state_directory": f"agent-{point.id}",
         "measure": {"address": measure_address},
         "opening_allowed": True,
-        "devices": [
-            {
-                "kind": "camera",
-                "role": "main",
-                "source": {"format": "lavfi", "url": story.cameras[point.camera]},
-                **story.camera_size.model_dump(),
-            },
-            {
-                "kind": "microphone",
-                "role": "main",
-                "source": {"format": "lavfi", "url": story.microphones[point.microphone]},
-            },
-        ],
+        "devices": _devices(story, point),
     }
     return _write(folder / f"agent-{point.id}.yaml", content)
+
+
+def _devices(story: Storyline, point: StoryPoint) -> list[dict[str, Any]]:
+    devices: list[dict[str, Any]] = []
+    if point.camera is not None:
+        source = {"format": "lavfi", "url": story.cameras[point.camera]}
+        size = story.camera_size.model_dump()
+        devices.append({"kind": "camera", "role": "main", "source": source, **size})
+    if point.microphone is not None:
+        source = {"format": "lavfi", "url": story.microphones[point.microphone]}
+        devices.append({"kind": "microphone", "role": "main", "source": source})
+    return devices
 
 
 def _write(file: Path, content: dict[str, Any]) -> Path:

@@ -32,8 +32,8 @@ class StoryPoint(_Frozen):
     name: Annotated[str, Field(min_length=1, max_length=80)]
     agent: bool = True
     """False: its agent never comes up."""
-    camera: str = "good"
-    microphone: str = "good"
+    camera: str | None = "good"
+    microphone: str | None = "good"
     loss_up_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
     expect: Expectation = Expectation()
 
@@ -58,12 +58,20 @@ class CameraSize(_Frozen):
     frames_per_second: float
 
 
+class SmallMachine(_Frozen):
+    """What a machine with fewer processors than ``processors`` is asked to carry instead."""
+
+    processors: Annotated[int, Field(ge=2)]
+    profile: Profile
+
+
 class Storyline(_Frozen):
     """The whole demo."""
 
     schema_: Literal["diemcau.demo/1"] = Field(alias="schema")
     hub: StoryHub
     profile: Profile
+    small_machine: SmallMachine
     cameras: dict[str, str]
     camera_size: CameraSize
     microphones: dict[str, str]
@@ -71,8 +79,9 @@ class Storyline(_Frozen):
 
     @model_validator(mode="after")
     def _devices_are_there(self) -> Self:
+        cameras, microphones = {*self.cameras, None}, {*self.microphones, None}
         for point in self.points:
-            if point.camera not in self.cameras or point.microphone not in self.microphones:
+            if point.camera not in cameras or point.microphone not in microphones:
                 message = f"point {point.id!r} names a device that is not listed"
                 raise ValueError(message)
         return self
@@ -84,6 +93,22 @@ class Storyline(_Frozen):
             for count in range(len(self.points) + 1, number + 1)
         )
         return self.model_copy(update={"points": (self.points + more)[:number]})
+
+    def on(self, processors: int) -> Self:
+        """Return what a machine with ``processors`` carries.
+
+        A small one gets a smaller profile and one stand-in, not two, in each good room: every
+        stand-in is a process that loads a video library, and all start at the same moment.
+        """
+        if processors >= self.small_machine.processors:
+            return self
+        points = tuple(
+            point
+            if point.has_fault
+            else point.model_copy(update={"microphone" if number % 2 else "camera": None})
+            for number, point in enumerate(self.points)
+        )
+        return self.model_copy(update={"points": points, "profile": self.small_machine.profile})
 
 
 def storyline(number: int) -> Storyline:

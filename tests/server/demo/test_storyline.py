@@ -31,6 +31,19 @@ def test_any_number_of_points(number: int) -> None:
     assert all(not point.has_fault for point in story.points[16:])
 
 
+def test_a_small_machine_carries_less() -> None:
+    """Few processors: a smaller profile, one device in each good room, the same faults."""
+    whole = storyline(16)
+    small = whole.on(2)
+    assert small.profile.up.video_bits_per_second < whole.profile.up.video_bits_per_second
+    assert small.profile.limits == whole.profile.limits
+    assert small.profile.limits.loss_ratio.bad == 0.01
+    for point, full in zip(small.points, whole.points, strict=True):
+        devices = [point.camera, point.microphone].count("good")
+        assert point == full if point.has_fault else devices == 1
+    assert whole.on(4) is whole
+
+
 def test_server_file_is_valid(tmp_path: Path) -> None:
     """The server takes the file that the demo writes; nobody else can read it."""
     file = write_server_file(tmp_path, storyline(3))
