@@ -19,9 +19,7 @@ need pulseaudio pulseaudio
 need pactl pulseaudio-utils
 need ip iproute2
 need nft nftables
-need tshark tshark
 need iperf3 iperf3
-need irtt irtt
 [ -n "$missing" ] || exit 0
 
 # Debian asks this file before it starts a service; 101 forbids it.

@@ -206,7 +206,7 @@ def _cause(
     plain = _cause_of_no_measurement(findings, evidence)
     if plain is not None:
         return plain, ""
-    for status in (Status.BAD, Status.WARN, Status.UNKNOWN):
+    for status in (Status.BAD, Status.UNKNOWN, Status.WARN):
         line = _line_cause(findings, status, evidence)
         if line is not None:
             return line, ""
@@ -224,12 +224,18 @@ def _cause_of_no_measurement(
         return Cause.AGENT_SILENT
     if evidence.udp_answered is False:
         return Cause.FIREWALL
+    if evidence.udp_answered is None and _host_is_busy(evidence.host):
+        return Cause.PC_BUSY
     broken = _broken_guards(findings)
     if any(rule.endswith("clock_step") for rule in broken):
         return Cause.CLOCK_STEP
     if any(rule not in _DOWN_GUARD_RULES for rule in broken):
         return Cause.PC_BUSY
     return Cause.UNKNOWN if broken else None
+
+
+def _host_is_busy(host: HostState | None) -> bool:
+    return host is not None and Cause.CPU_BUSY in host.causes
 
 
 def _line_cause(
@@ -324,7 +330,7 @@ def _guard(rule: str, value: float, limit: float, unit: str) -> Finding:
 def _flag(rule: str, answered: bool | None) -> Finding:  # noqa: FBT001  # tri-state value
     if answered is None:
         return Finding(rule=rule, status=Status.UNKNOWN, value=None, limit=None, unit="")
-    status = Status.OK if answered else Status.BAD
+    status = Status.OK if answered else Status.UNKNOWN
     return Finding(rule=rule, status=status, value=float(answered), limit=1.0, unit="")
 
 

@@ -50,6 +50,8 @@ class PointRecord:
     refused: bool = False
     """It said itself that it cannot take part."""
     udp_answered: bool | None = None
+    joined: bool = False
+    """It was in time to take part in the steps."""
     steps: Mapping[int, StepResult] = field(default_factory=dict)
     hub: Mapping[int, HubFigures] = field(default_factory=dict)
     devices: DevicesResult | None = None
@@ -90,7 +92,8 @@ def point_evidence(
     number = _last(kinds, StepKind.REHEARSAL)
     told = record.steps.get(number)
     if told is None:
-        return evidence
+        # In the traffic and then no account of it: its agent is gone, whatever came before.
+        return replace(evidence, agent_answered=evidence.agent_answered and not record.joined)
     hub = record.hub.get(number, HubFigures())
     return replace(
         evidence,

@@ -280,8 +280,8 @@ _TEST_FIRST = Text(
 )
 _SEVERITY: Mapping[Verdict, int] = {
     Verdict.READY: 0,
-    Verdict.UNKNOWN: 1,
-    Verdict.DEGRADED: 2,
+    Verdict.DEGRADED: 1,
+    Verdict.UNKNOWN: 2,
     Verdict.NOT_READY: 3,
 }
 
@@ -319,6 +319,7 @@ def _joined(
     if report is None:
         return verdict, cause, action
     seen = watch_verdict(report, limits)
-    if seen.verdict is not Verdict.READY and _SEVERITY[seen.verdict] > _SEVERITY[verdict]:
+    worse = judged is None or _SEVERITY[seen.verdict] > _SEVERITY[verdict]
+    if seen.verdict is not Verdict.READY and worse:
         return seen.verdict, seen.cause, seen.action
     return verdict, cause, action

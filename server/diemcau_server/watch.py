@@ -45,7 +45,7 @@ class Watched:
 def watch_verdict(report: Report, limits: WatchLimits) -> Watched:
     """Return the worst of line, devices and PC; the line is named first."""
     found = [*_line(report.line, limits), *_devices(report)]
-    for verdict in (Verdict.NOT_READY, Verdict.DEGRADED):
+    for verdict in (Verdict.NOT_READY, Verdict.UNKNOWN, Verdict.DEGRADED):
         for item in found:
             if item.verdict is verdict:
                 return item
@@ -67,7 +67,7 @@ def _line(line: StampStatistics | None, limits: WatchLimits) -> Iterator[Watched
         return
     if line.packets_received == 0:
         if line.packets_sent >= _ANSWERS_EXPECTED:
-            yield _watched(Verdict.NOT_READY, Cause.FIREWALL)
+            yield _watched(Verdict.UNKNOWN, Cause.FIREWALL)
         return
     for ratio, cause in (
         (line.loss_ratio_up, Cause.OWN_LINE_UP),

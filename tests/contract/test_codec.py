@@ -41,7 +41,7 @@ def reason_of(payload: bytes, topic: UpTopic = TOPIC) -> RejectReason:
 
 
 def test_a_report_survives_the_wire() -> None:
-    """encode and decode_up are inverse."""
+    """Encode and decode_up are inverse."""
     report = make_report()
 
     assert decode_up(TOPIC, encode(report)) == report

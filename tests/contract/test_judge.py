@@ -77,8 +77,8 @@ def test_loss_is_judged_on_and_just_over_each_limit(ratio: float, verdict: Verdi
 @pytest.mark.parametrize(
     ("changes", "verdict", "cause"),
     [
-        ({"agent_answered": False}, Verdict.NOT_READY, Cause.AGENT_SILENT),
-        ({"udp_answered": False}, Verdict.NOT_READY, Cause.FIREWALL),
+        ({"agent_answered": False}, Verdict.UNKNOWN, Cause.AGENT_SILENT),
+        ({"udp_answered": False}, Verdict.UNKNOWN, Cause.FIREWALL),
         ({"udp_answered": None}, Verdict.UNKNOWN, Cause.UNKNOWN),
         ({"up": lossy(0.05)}, Verdict.NOT_READY, Cause.OWN_LINE_UP),
         ({"down": lossy(0.05)}, Verdict.NOT_READY, Cause.OWN_LINE_DOWN),

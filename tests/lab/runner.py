@@ -29,6 +29,7 @@ from tests.lab.truth import Passed, TruthRecorder, rehearsal
 
 _SETTLE_SECONDS = 1.0
 _BUSY_RATIO = 0.85
+_WAIT_SECONDS = 0.25
 _TRIES, _CALM_SECONDS = 3, 5.0
 _DIRECTIONS = ("up", "down")
 _IPERF_PORT = 5200
@@ -83,12 +84,15 @@ class Outcome:
     """Why there was no result at all."""
     machine_busy_ratio: float = 0.0
     """Busy share of all processors during the test."""
+    machine_wait_seconds: float = 0.0
+    """Longest time that the lab's own sampling had to wait for a processor."""
     tries: int = 1
 
     @property
     def disturbed(self) -> bool:
         """Tell whether foreign load made this no trial of the project."""
-        return self.machine_busy_ratio > _BUSY_RATIO
+        waited = self.machine_wait_seconds > _WAIT_SECONDS
+        return waited or self.machine_busy_ratio > _BUSY_RATIO
 
     @property
     def counted(self) -> list[PointOutcome]:
@@ -137,7 +141,13 @@ def _play_once(stack: Stack, scenario: Scenario) -> Outcome:
         _outcome(stack, scenario, number, rows[point_id(number)], realised)
         for number in range(1, scenario.points + 1)
     )
-    return Outcome(scenario, time.monotonic() - begun, points, machine_busy_ratio=busy)
+    return Outcome(
+        scenario,
+        time.monotonic() - begun,
+        points,
+        machine_busy_ratio=busy,
+        machine_wait_seconds=recorder.longest_gap_seconds,
+    )
 
 
 def _busy_ratio(before: Any) -> float:

@@ -64,6 +64,7 @@ def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             "seconds": round(outcome.seconds, 1),
             "failure": outcome.failure,
             "machine_busy_ratio": round(outcome.machine_busy_ratio, 3),
+            "machine_wait_seconds": round(outcome.machine_wait_seconds, 3),
             "tries": outcome.tries,
             "points": [_document_point(point) for point in outcome.points],
         }

@@ -113,6 +113,12 @@ class TruthRecorder:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def longest_gap_seconds(self) -> float:
+        """Longest time between two samples: how long the machine let even this thread wait."""
+        times = [sample.at_seconds for sample in self.samples]
+        return max((end - start for start, end in itertools.pairwise(times)), default=0.0)
+
     def _work(self) -> None:
         while not self._stop.wait(_SAMPLE_SECONDS):
             self.samples.append(read_all(self._readers))

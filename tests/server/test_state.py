@@ -85,7 +85,7 @@ LOST = {"packets_received": 0, "rtt_seconds": None}
         (line(loss_ratio_up=1 / 60), None, PointState.READY, None),
         (line(loss_ratio_up=2 / 60), None, PointState.DEGRADED, Cause.OWN_LINE_UP),
         (line(loss_ratio_down=0.2), None, PointState.NOT_READY, Cause.OWN_LINE_DOWN),
-        (line(**LOST), None, PointState.NOT_READY, Cause.FIREWALL),
+        (line(**LOST), None, PointState.UNKNOWN, Cause.FIREWALL),
         (line(packets_sent=4, **LOST), None, PointState.READY, None),
         (line(), (Status.BAD, Cause.MISSING), PointState.NOT_READY, Cause.MISSING),
         (line(), (Status.WARN, Cause.DARK), PointState.DEGRADED, Cause.DARK),

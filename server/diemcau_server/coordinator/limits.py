@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from diemcau_line.protocol import GRACE_SECONDS
 
-ACCEPT_SECONDS = 1.5
-"""An agent answers at once: one round trip over a bad line (0.3 s) with two retransmissions."""
+ACCEPT_SECONDS = 3.0
+"""An agent answers at once: a round trip over a bad line (0.3 s) with three retransmissions, on a
+PC that is busy with something else."""
 
 OPENING_SECONDS = 8.0
 """From the command to the proof of UDP both ways: an old PC starts its measuring process in up to
@@ -14,8 +15,8 @@ OPENING_SECONDS = 8.0
 RESULTS_SECONDS = GRACE_SECONDS + 2.0
 """After the last step: its late packets, then 2 s for the counts to cross an overloaded line."""
 
-DEVICES_SECONDS = 20.0
-"""A whole room check takes at most 20 s from the command; a longer line test hides it."""
+DEVICES_SECONDS = 20.0 + OPENING_SECONDS
+"""A whole room check takes at most 20 s once the flow is open; a longer line test hides it."""
 
 PUBLISH_SECONDS = 3.0
 """A command to all points; a broker that has not taken it by then will not."""

@@ -134,6 +134,7 @@ class PointRun:
             accepted=self.accepted,
             refused=self.phase in {PointPhase.BUSY, PointPhase.REFUSED, PointPhase.FAILED},
             udp_answered=self.udp_answered,
+            joined=self.joined,
             steps=dict(self.steps),
             hub=dict(self.hub),
             devices=self.devices,

@@ -23,7 +23,7 @@ def test_a_real_pc_can_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("synchronised", "offset_seconds", "off"),
-    [(True, None, False), (False, None, True), (None, None, False), (False, 0.1, False),
+    [(True, None, False), (False, None, False), (None, None, False), (False, 0.1, False),
      (True, -3.0, True)],
 )  # fmt: skip
 def test_a_measured_clock_offset_counts_more_than_the_flag(

@@ -4,6 +4,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
+from babel.messages import mofile, pofile
 from rich.console import Console
 
 from diemcau_server.cli.answers import Progress, Started
@@ -33,16 +34,19 @@ def _said_in_code() -> set[str]:
     return found
 
 
+def _all_forms(text: object) -> tuple[str, ...]:
+    """Return the forms of a message: one, or singular and plural."""
+    return tuple(map(str, text)) if isinstance(text, tuple | list) else (str(text or ""),)
+
+
 def test_every_sentence_is_translated() -> None:
     """The catalogue holds all message ids of the code, each translated, and no others."""
-    pofile = pytest.importorskip("babel.messages.pofile")
     with (CATALOGUE / "diemcau.po").open("rb") as file:
         catalogue = pofile.read_po(file)
     listed: set[str] = set()
     for message in catalogue:
         if message.id:
-            ids = message.id if isinstance(message.id, tuple) else (message.id,)
-            words = message.string if isinstance(message.string, tuple) else (message.string,)
+            ids, words = _all_forms(message.id), _all_forms(message.string)
             assert all(words), message.id
             assert not message.fuzzy, message.id
             places = {place for one in ids for place in re.findall(r"{\w+}", one)}
@@ -53,8 +57,6 @@ def test_every_sentence_is_translated() -> None:
 
 def test_compiled_catalogue_is_that_of_the_text() -> None:
     """The .mo file is the .po file, compiled."""
-    pofile = pytest.importorskip("babel.messages.pofile")
-    mofile = pytest.importorskip("babel.messages.mofile")
     with (CATALOGUE / "diemcau.po").open("rb") as file:
         compiled = BytesIO()
         mofile.write_mo(compiled, pofile.read_po(file))
