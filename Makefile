@@ -15,7 +15,7 @@ export PYTHON
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --extra agent --extra server --group build
 
-.PHONY: help demo test coverage check format bench lock clean run dev
+.PHONY: help demo lab test coverage check format bench lock clean run dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ check: $(DEV) ## format, lint, types, import rules
 format: $(DEV) ## set the format and what else the linter can set right
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+lab: $(DEV) ## scenarios on shaped lines, as root (SCENARIOS=200 SEED=1; without: the named ones)
+	@scripts/test-packages.sh
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.lab \
+		$(if $(SCENARIOS),--scenarios $(SCENARIOS) --seed $(or $(SEED),1)) $(ARGS)
 
 bench: $(DEV) ## the figures of the project on this machine
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(ARGS)

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from diemcau_contract.documents import lines_of, parse_document
 from diemcau_contract.errors import DocumentError, Problem
-from diemcau_contract.profiles import Profile
 from diemcau_contract.identifiers import Identifier
+from diemcau_contract.profiles import Profile
 from diemcau_server import config_checks, secret_files
 
 Port = Annotated[int, Field(ge=0, le=65_535)]

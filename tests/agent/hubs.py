@@ -22,7 +22,6 @@ from diemcau_contract.messages import (
     TestOpen,
 )
 from diemcau_contract.plans import TrafficPlan
-from diemcau_contract.plans import TrafficPlan
 from diemcau_contract.topics import Down
 
 if TYPE_CHECKING:

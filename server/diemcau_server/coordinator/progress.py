@@ -46,8 +46,8 @@ class Progress(_Frozen):
 
 
 _EARLY = {
-    PointPhase.SILENT: (Verdict.NOT_READY, Cause.AGENT_SILENT),
-    PointPhase.NO_ANSWER: (Verdict.NOT_READY, Cause.FIREWALL),
+    PointPhase.SILENT: (Verdict.UNKNOWN, Cause.AGENT_SILENT),
+    PointPhase.NO_ANSWER: (Verdict.UNKNOWN, Cause.FIREWALL),
 }
 """What can be said of a point before the test has ended."""
 
