@@ -16,6 +16,7 @@ NOON = datetime(2026, 3, 14, 5, 0, tzinfo=UTC)
 
 
 def make_report(**changes: Any) -> Report:
+    """Make a small report with ``changes``."""
     fields: dict[str, Any] = {
         "hub": "bu-dang",
         "point": "bom-bo",
@@ -35,6 +36,7 @@ def make_report(**changes: Any) -> Report:
 
 
 def reason_of(payload: bytes, topic: UpTopic = TOPIC) -> RejectReason:
+    """Return why ``payload`` is kept aside."""
     with pytest.raises(MessageError) as caught:
         decode_up(topic, payload)
     return caught.value.reason

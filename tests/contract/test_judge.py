@@ -19,7 +19,7 @@ from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
 PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
 SENDER = SenderStatistics(2000, 1_000_000, 0, 0.0001, 0.0005, 0.001)
-END = EndStatistics(0, 0.2, None, True)
+END = EndStatistics(local_drops=0, cpu_ratio=0.2, clock_step_seconds=None, clock_synchronised=True)
 CLEAN = TrafficStatistics(
     packets_sent=2000, packets_received=2000, duplicates=0, loss_ratio=0.0, loss_ratio_low=0.0,
     loss_ratio_high=0.002, loss_ratio_worst_200ms=0.0, loss_ratio_worst_15s=0.0, bursts=None,
@@ -33,18 +33,22 @@ STAMP = StampStatistics(
     queue_delay_down_seconds=None, clock_offset_seconds=0.0, clock_offset_bound_seconds=0.005,
 )  # fmt: skip
 CAMERA = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK)
+BLACK_CAMERA = CAMERA.model_copy(update={"status": Status.BAD, "causes": (Cause.BLACK,)})
 
 
 def evidence(**changes: Any) -> PointEvidence:
+    """Make a clean point's evidence with ``changes``."""
     whole = PointEvidence(
         point="bom-bo", name="Xã Bom Bo", agent_answered=True, udp_answered=True, idle=STAMP,
-        loaded=STAMP, devices_expected=False, up=LoadEvidence(CLEAN, SENDER), down=LoadEvidence(CLEAN, SENDER),
+        loaded=STAMP, devices_expected=False, up=LoadEvidence(CLEAN, SENDER),
+        down=LoadEvidence(CLEAN, SENDER),
         point_end=END, hub_end=END, devices=(CAMERA,), host=HostState(medium="cable"),
     )  # fmt: skip
     return replace(whole, **changes)
 
 
 def lossy(ratio: float) -> LoadEvidence:
+    """Make a direction that loses ``ratio`` of its packets."""
     traffic = replace(
         CLEAN, loss_ratio=ratio, loss_ratio_worst_15s=ratio, loss_ratio_low=ratio * 0.8,
         loss_ratio_high=ratio * 1.2,
@@ -97,7 +101,7 @@ def test_loss_is_judged_on_and_just_over_each_limit(ratio: float, verdict: Verdi
         ),
         ({"hub_end": replace(END, local_drops=100)}, Verdict.UNKNOWN, Cause.UNKNOWN),
         (
-            {"devices": (CAMERA.model_copy(update={"status": Status.BAD, "causes": (Cause.BLACK,)}),)},
+            {"devices": (BLACK_CAMERA,)},
             Verdict.NOT_READY,
             Cause.BLACK,
         ),
@@ -129,9 +133,8 @@ def test_an_invalid_measurement_is_never_called_a_bad_line() -> None:
 
 def test_a_bad_camera_stays_bad_where_the_line_could_not_be_measured() -> None:
     """A broken guard hides the line's findings only."""
-    camera = CAMERA.model_copy(update={"status": Status.BAD, "causes": (Cause.BLACK,)})
     busy = replace(END, cpu_ratio=1.0)
-    said = judge(evidence(point_end=busy, devices=(camera,)), PROFILE)
+    said = judge(evidence(point_end=busy, devices=(BLACK_CAMERA,)), PROFILE)
 
     assert said.verdict is Verdict.NOT_READY
 

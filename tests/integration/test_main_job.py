@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("integration")]
 
 @pytest.fixture(scope="module")
 def district(tmp_path_factory: pytest.TempPathFactory) -> Iterator[District]:
+    """Run one district for all tests of this module."""
     with running_district(tmp_path_factory.mktemp("district"), POINTS) as running:
         yield running
 
