@@ -36,6 +36,8 @@ from diemcau_server.web import make_app
 
 DRAIN_SECONDS = 5.0
 _HTTP_CLOSE_SECONDS = 3.0
+_MEASURE_POLL_SECONDS = 5.0
+_MEASURE_ANSWER_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -144,6 +146,7 @@ class Server:
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
         self._spawn(self._follow(), "follow")
+        self._spawn(self._follow_measuring(measuring), "follow measuring")
         self._stack.push_async_callback(self._drain, ingest)
         self._stack.push_async_callback(coordinator.stop)
         services = Services(
@@ -263,6 +266,18 @@ class Server:
                 reconnects = link.reconnects_total
                 self._metrics.queue_length.set(ingest.waiting())
             await asyncio.sleep(1.0)
+
+    async def _follow_measuring(self, measuring: MeasuringEnd) -> None:
+        """Carry the measuring process's counters; apart, for a slow answer must hold up nothing."""
+        while True:
+            try:
+                async with asyncio.timeout(_MEASURE_ANSWER_SECONDS):
+                    counters = await measuring.counters()
+            except (MeasuringError, TimeoutError) as error:
+                _LOG.debug("no counters of the measuring process: %s", error)
+            else:
+                self._metrics.measure_rejected(counters.rejected)
+            await asyncio.sleep(_MEASURE_POLL_SECONDS)
 
 
 async def run_server(

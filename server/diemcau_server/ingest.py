@@ -33,11 +33,14 @@ BATCH_SECONDS = 0.05
 MAX_WAITING_REPORTS = 20_000
 MAX_WAITING_OTHERS = 10_000
 MAX_ASIDE_IN_BATCH = 200
+MAX_WAITING_REJECTED = 5_000
 RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 30.0
 _MAX_TOPIC = 200
 _BOOT_ID = re.compile(r"[0-9a-f]{16,32}")
 _MAX_SEQUENCE = 2**53
+_FOR_GOOD = frozenset({RejectReason.INVALID, RejectReason.WRONG_POINT})
+"""Reasons that no later configuration or version mends; only these end a report at its agent."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -152,7 +155,14 @@ class Ingest:
     def _reject(
         self, topic: str, place: UpTopic, payload: bytes, reason: RejectReason, detail: str
     ) -> None:
+        """Keep a message aside; name it to its agent only where it can never be stored.
+
+        What is not named stays in the agent's outbox and comes again, so that a point which was
+        out of the configuration for an hour keeps its backlog.
+        """
         self._keep_aside(topic, payload, reason, detail)
+        if reason not in _FOR_GOOD or len(self._rejected) >= MAX_WAITING_REJECTED:
+            return
         key = _report_key(payload)
         if key is not None:
             self._rejected.append((PointKey(place.hub, place.point), *key, str(reason)))
@@ -233,7 +243,7 @@ class Ingest:
             with parts.metrics.batch_seconds.time():
                 done = await parts.store.commit_reports(batch, newest, aside)
         except StoreError:
-            self._rejected[:0] = rejected
+            self._rejected = (rejected + self._rejected)[:MAX_WAITING_REJECTED]
             raise
         for item in newest:
             parts.board.on_report(item.report, item.received_at)

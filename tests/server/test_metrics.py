@@ -126,6 +126,18 @@ async def test_measurements_end_with_their_report(board: Board, clock: Clock) ->
     assert again[of_point("device_ok", kind="camera", role="main")] == 1.0
 
 
+async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Clock) -> None:
+    """Every reason starts at 0; totals that fall mean a new process, whose counts are added."""
+    metrics = Metrics(board, clock)
+    name = "diemcau_measure_rejected_total"
+    assert samples(await metrics.render())[name, (("reason", "bad_hmac"),)] == 0.0
+    for totals in ({"bad_hmac": 5}, {"bad_hmac": 7}, {"bad_hmac": 2}):
+        metrics.measure_rejected(totals)
+    found = samples(await metrics.render())
+    assert found[name, (("reason", "bad_hmac"),)] == 9.0
+    assert found["diemcau_ingest_quarantined_total", (("reason", "unknown_point"),)] == 0.0
+
+
 @given(st.text(max_size=30), st.floats())
 def test_lines_are_those_of_the_library(name: str, value: float) -> None:
     """Escaping and numbers agree with prometheus-client for any text and value."""

@@ -118,3 +118,66 @@ def test_a_session_without_points_left_cannot_be_tested(tmp_path: Path) -> None:
         select(district(tmp_path, text), Wanted("An"), NOW)
 
     assert caught.value.code == "invalid"
+
+
+def test_every_unknown_point_is_named(tmp_path: Path) -> None:
+    """Not only the first, each with its own nearest name."""
+    with pytest.raises(SelectionError) as caught:
+        chosen(tmp_path, points=("bombo", "phu-son", "zzz", "duc-liu"))
+
+    assert caught.value.near == ("bom-bo", "duc-lieu")
+    assert caught.value.text.en == (
+        "There is no point 'bombo'. Did you mean: bom-bo? There is no point 'zzz'. "
+        "There is no point 'duc-liu'. Did you mean: duc-lieu?"
+    )
+
+
+def test_a_meet_session_has_no_points_to_test(tmp_path: Path) -> None:
+    """It has units, and the refusal says so in both languages."""
+    text = FILE.replace("form: line", "form: meet", 1).replace(
+        "    points: [bom-bo, duc-lieu]\n", ""
+    )
+
+    with pytest.raises(SelectionError) as caught:
+        select(district(tmp_path, text), Wanted("An", session="lop-1"), NOW)
+
+    assert caught.value.code == "invalid"
+    assert "đơn vị tham gia, không có điểm cầu" in caught.value.text.vi
+    assert "has units, not points" in caught.value.text.en
+
+
+TWO_HUBS = FILE.replace(
+    "sessions:",
+    "  - id: dong-phu\n    name: Đồng Phú\n    points:\n"
+    "      - {id: bom-bo, name: Bom Bo}\n      - {id: tan-phu, name: Tân Phú}\nsessions:",
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hub"),
+    [
+        (Wanted("An", session="lop-1"), "bu-dang"),
+        (Wanted("An", points=("tan-phu", "bom-bo")), "dong-phu"),
+        (Wanted("An", points=("duc-lieu",)), "bu-dang"),
+    ],
+)
+def test_the_hub_follows_from_what_only_it_has(tmp_path: Path, wanted: Wanted, hub: str) -> None:
+    """A session, or a point that one hub alone has, names the hub."""
+    assert select(district(tmp_path, TWO_HUBS), wanted, NOW).hub == hub
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        (Wanted("An", points=("bom-bo",)), "unknown_hub"),
+        (Wanted("An", points=("tan-phu", "duc-lieu")), "unknown_hub"),
+        (Wanted("An", points=("zzz",)), "unknown_point"),
+        (Wanted("An", session="zzz"), "unknown_session"),
+    ],
+)
+def test_a_hub_that_does_not_follow_is_asked_for(tmp_path: Path, wanted: Wanted, code: str) -> None:
+    """What both hubs have, or what lies in both, needs --hub; what none has is unknown."""
+    with pytest.raises(SelectionError) as caught:
+        select(district(tmp_path, TWO_HUBS), wanted, NOW)
+
+    assert caught.value.code == code

@@ -61,7 +61,7 @@ def no_token(say: Speech) -> CommandError:
 
 def test_failed(fault: Fault | None, say: Speech) -> CommandError:
     """The server gave the test up."""
-    if fault is not None and fault.code == "cancelled":
+    if fault is not None and fault.code == "test_cancelled":
         return CommandError(say("The test was cancelled."), ExitCode.NOT_RUN)
     reason = (say.pick(fault.message) or fault.code) if fault else say("no reason given")
     sentence = say("The test could not be finished: {reason}", reason=reason)

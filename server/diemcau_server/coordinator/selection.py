@@ -47,7 +47,7 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
     Raises:
         SelectionError: something is not in the configuration, or nothing is left to test.
     """
-    hub = _hub(config, request.hub)
+    hub = _hub(config, request)
     session = _session(config, hub, request.session, now)
     wanted = request.points
     if wanted is None and session is not None:
@@ -66,10 +66,13 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
     return Selection(hub.id, chosen, session.id if session else None, profile)
 
 
-def _hub(config: ServerConfig, wanted: str | None) -> HubConfig:
+def _hub(config: ServerConfig, request: Wanted) -> HubConfig:
+    """Return the hub that is named, else the only one that the session or the points leave."""
+    wanted = request.hub
     if wanted is None:
-        if len(config.hubs) == 1:
-            return config.hubs[0]
+        candidates = _candidates(config, request)
+        if len(candidates) == 1:
+            return candidates[0]
         names = ", ".join(hub.id for hub in config.hubs)
         raise SelectionError(
             "unknown_hub",
@@ -80,7 +83,36 @@ def _hub(config: ServerConfig, wanted: str | None) -> HubConfig:
         if hub.id == wanted:
             return hub
     known = [(hub.id, hub.name) for hub in config.hubs]
-    raise _unknown("unknown_hub", "hội trường", "hub", wanted, known)
+    raise _unknown("unknown_hub", "hội trường", "hub", [wanted], known)
+
+
+def _candidates(config: ServerConfig, request: Wanted) -> list[HubConfig]:
+    """Return the hubs that the request may mean.
+
+    Raises:
+        SelectionError: no hub has the session, or none has any of the points.
+    """
+    if len(config.hubs) == 1:
+        return list(config.hubs)
+    if request.session is not None:
+        holders = {one.hub for one in config.sessions if one.id == request.session}
+        if not holders:
+            sessions = [(one.id, one.name) for one in config.sessions]
+            raise _unknown("unknown_session", "phiên họp", "session", [request.session], sessions)
+        return [hub for hub in config.hubs if hub.id in holders]
+    if not request.points:
+        return list(config.hubs)
+    points = set(request.points)
+    owners = [points & {point.id for point in hub.points} for hub in config.hubs]
+    if not any(owners):
+        known = [(point.id, point.name) for hub in config.hubs for point in hub.points]
+        raise _unknown("unknown_point", "điểm cầu", "point", request.points, known)
+    sure = {
+        index
+        for index, owned in enumerate(owners)
+        if any(sum(identifier in other for other in owners) == 1 for identifier in owned)
+    }
+    return [config.hubs[index] for index in sorted(sure)] or list(config.hubs)
 
 
 def _session(
@@ -92,9 +124,11 @@ def _session(
         return min(coming, key=lambda one: one.start, default=None)
     for session in sessions:
         if session.id == wanted:
+            if session.form == "meet":
+                raise _meet(session)
             return session
     known = [(session.id, session.name) for session in sessions]
-    raise _unknown("unknown_session", "phiên họp", "session", wanted, known)
+    raise _unknown("unknown_session", "phiên họp", "session", [wanted], known)
 
 
 def _profile(config: ServerConfig, wanted: str | None, session: SessionConfig | None) -> Profile:
@@ -103,16 +137,17 @@ def _profile(config: ServerConfig, wanted: str | None, session: SessionConfig | 
     if profile is not None:
         return profile
     known = [(one.id, one.name) for one in config.profiles]
-    raise _unknown("unknown_profile", "cấu hình đo", "profile", identifier, known)
+    raise _unknown("unknown_profile", "cấu hình đo", "profile", [identifier], known)
 
 
 def _named(hub: HubConfig, wanted: Sequence[str] | None) -> list[PointConfig]:
     """Return the points that somebody named, each once, in the order of the configuration."""
     by_id = {point.id: point for point in hub.points}
+    missing = [identifier for identifier in wanted or () if identifier not in by_id]
+    if missing:
+        known = [(point.id, point.name) for point in hub.points]
+        raise _unknown("unknown_point", "điểm cầu", "point", missing, known)
     for identifier in wanted or ():
-        if identifier not in by_id:
-            known = [(point.id, point.name) for point in hub.points]
-            raise _unknown("unknown_point", "điểm cầu", "point", identifier, known)
         if not by_id[identifier].enabled:
             raise SelectionError(
                 "invalid",
@@ -135,13 +170,29 @@ def _usual(hub: HubConfig, wanted: Sequence[str] | None, now: datetime) -> list[
     ]
 
 
-def _unknown(
-    code: str, vi: str, en: str, wanted: str, known: Sequence[tuple[str, str]]
-) -> SelectionError:
-    near = nearest(wanted, known)
-    hint_vi = f" Có phải bạn muốn: {', '.join(near)}?" if near else ""
-    hint_en = f" Did you mean: {', '.join(near)}?" if near else ""
-    shown = repr(wanted[:80])
+def _meet(session: SessionConfig) -> SelectionError:
     return SelectionError(
-        code, Text(f"Không có {vi} {shown}.{hint_vi}", f"There is no {en} {shown}.{hint_en}"), near
+        "invalid",
+        Text(
+            f"Phiên {session.id!r} họp qua Google Meet: có các đơn vị tham gia, không có điểm cầu "
+            "để đo. Hãy chọn phiên có form: line hoặc nêu tên điểm cầu.",
+            f"Session {session.id!r} is held on Google Meet: it has units, not points to test. "
+            "Choose a session with form: line, or name points.",
+        ),
     )
+
+
+def _unknown(
+    code: str, vi: str, en: str, wanted: Sequence[str], known: Sequence[tuple[str, str]]
+) -> SelectionError:
+    """Name everything that is unknown, each with what comes closest."""
+    said_vi, said_en, all_near = [], [], dict[str, None]()
+    for identifier in dict.fromkeys(wanted):
+        near = nearest(identifier, known)
+        all_near.update(dict.fromkeys(near))
+        hint_vi = f" Có phải bạn muốn: {', '.join(near)}?" if near else ""
+        hint_en = f" Did you mean: {', '.join(near)}?" if near else ""
+        shown = repr(identifier[:80])
+        said_vi.append(f"Không có {vi} {shown}.{hint_vi}")
+        said_en.append(f"There is no {en} {shown}.{hint_en}")
+    return SelectionError(code, Text(" ".join(said_vi), " ".join(said_en)), tuple(all_near))

@@ -4,6 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from diemcau_server.cli import faults
+from diemcau_server.cli.answers import Fault
+from diemcau_server.cli.failure import ExitCode
+from diemcau_server.cli.language import speech
+from diemcau_server.coordinator.errors import cancelled
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import Recorded, error
 
@@ -43,6 +48,12 @@ def test_server_not_reachable_in_english(command: Command, closed_port: int) -> 
         f"The server {address} cannot be reached (connection refused). Check that it runs "
         "(diemcau-server run) and that the address is right (--server or DIEMCAU_SERVER)."
     )
+
+
+def test_a_cancelled_test_is_called_so() -> None:
+    """The server's own code of a cancelled test gives one plain sentence."""
+    ended = faults.test_failed(Fault(code=cancelled().code), speech("en"))
+    assert (ended.sentence, ended.code) == ("The test was cancelled.", ExitCode.NOT_RUN)
 
 
 def test_wrong_token(command: Command, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
