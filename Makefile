@@ -15,6 +15,8 @@ export PYTHON
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --extra agent --extra server --group build
 
+PYTEST = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -rs
+
 .PHONY: help demo lab test coverage check format bench lock clean run dev
 
 help: ## list the targets
@@ -23,9 +25,16 @@ help: ## list the targets
 demo: $(RUN) ## a district of 16 rooms on this machine (ARGS=--once ends after one test)
 	@$(BIN)/diemcau demo $(ARGS)
 
+# Tests that measure real lines run alone: others beside them would be the load that they find.
+# Both parts always run; 5 says that ARGS chose none of a part's tests, which one part may.
 test: $(DEV) ## all tests; as root, installs the programs that they need
 	@scripts/test-packages.sh
-	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 -rs $(ARGS)
+	@$(PYTEST) -n 2 -m "not integration and not lab" $(ARGS); beside=$$?; \
+	$(PYTEST) -n 0 -m "integration or lab" $(ARGS); alone=$$?; \
+	case $$beside,$$alone in \
+	0,0|0,5|5,0) ;; \
+	*) echo "tests side by side ended with $$beside, tests alone with $$alone" >&2; exit 1 ;; \
+	esac
 
 coverage: $(DEV) ## all tests, with branch coverage
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 -rs --cov $(ARGS)

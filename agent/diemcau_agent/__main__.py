@@ -11,8 +11,10 @@ from typing import Final, NoReturn
 
 from diemcau_agent import __version__
 from diemcau_agent.config import load_config
-from diemcau_agent.errors import AgentError, ExitCode
+from diemcau_agent.errors import AgentError, ExitCode, UsageError
 from diemcau_contract.causes import Language, Text
+
+CONFIG_VARIABLE: Final = "DIEMCAU_AGENT_CONFIG"
 
 _HELP: Final[Mapping[str, Text]] = {
     "description": Text(
@@ -25,7 +27,10 @@ _HELP: Final[Mapping[str, Text]] = {
         "is this room ready, and what to do first",
     ),
     "check": Text("kiểm tra ngay (mở camera, micro)", "check now (opens camera and microphone)"),
-    "config": Text("tệp cấu hình", "the agent's file"),
+    "config": Text(
+        "tệp cấu hình (mặc định: $DIEMCAU_AGENT_CONFIG, rồi ./agent.yaml)",
+        "the agent's file (default: $DIEMCAU_AGENT_CONFIG, then ./agent.yaml)",
+    ),
     "check_only": Text("chỉ kiểm tra tệp cấu hình", "only check the agent's file"),
     "json": Text("in ra JSON", "print JSON"),
     "lang": Text("ngôn ngữ: vi hoặc en", "language: vi or en"),
@@ -74,8 +79,26 @@ def wanted_language(arguments: Sequence[str], environment: Mapping[str, str]) ->
     return "en" if locale.split(".")[0].split("_")[0] == "en" else None
 
 
+def default_config(environment: Mapping[str, str]) -> Path:
+    """Return the agent's file where none is named: $DIEMCAU_AGENT_CONFIG, then ./agent.yaml.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    named = environment.get(CONFIG_VARIABLE)
+    path = Path(named) if named else Path("agent.yaml")
+    if not named and not path.exists():
+        raise UsageError(
+            Text(
+                f"không có tệp ./agent.yaml: chỉ rõ bằng --config hoặc biến {CONFIG_VARIABLE}",
+                f"there is no ./agent.yaml: name the file by --config or {CONFIG_VARIABLE}",
+            )
+        )
+    return path
+
+
 def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
-    config = load_config(parsed.config)
+    config = load_config(parsed.config or default_config(os.environ))
     language: Language = asked or config.language
     match parsed.command:
         case "run" if parsed.check_only:
@@ -101,7 +124,7 @@ def _parser(language: Language) -> argparse.ArgumentParser:
         return _say(key, language)
 
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, required=True, metavar="F", help=say("config"))
+    common.add_argument("--config", type=Path, metavar="F", help=say("config"))
     common.add_argument("--lang", choices=("vi", "en"), help=say("lang"))
     common.add_argument("--verbose", action="store_true", help=say("verbose"))
     parser = argparse.ArgumentParser("diemcau-agent", description=say("description"))

@@ -21,6 +21,8 @@ import yaml
 
 START_SECONDS = 60
 """A limit for tests that hang, not a figure: two busy cores start three agents in about 5 s."""
+POLL_SECONDS = 0.2
+"""A look costs the machine that is looked at: no more of them than a person would notice."""
 
 ROOM = [
     {
@@ -45,7 +47,7 @@ def wait_until(what: str, done: Callable[[], bool], seconds: float = START_SECON
     while not done():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
 
 
 def free_port() -> int:

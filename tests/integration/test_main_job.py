@@ -13,7 +13,7 @@ import pytest
 from tests.integration.district import District, running_district
 
 POINTS = ("bom-bo", "dak-nhau", "duc-phong")
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("integration")]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
