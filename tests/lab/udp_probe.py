@@ -1,7 +1,7 @@
 """A tiny sender and receiver of numbered, stamped datagrams, to prove the lab's own lines.
 
 ``receive ADDRESS PORT IDLE_SECONDS`` prints ``ready``, then, after SIGUSR1 and that long a silence,
-one JSON object: packets, bytes, first and last arrival, delays. ``send FROM ADDRESS PORT COUNT SIZE
+one JSON object: numbers, arrivals, delays, bytes. ``send FROM ADDRESS PORT COUNT SIZE
 INTERVAL_SECONDS`` sends UDP payloads of SIZE bytes on absolute deadlines from local port FROM.
 """
 
@@ -49,7 +49,7 @@ def receive(address: str, port: int, idle_seconds: float) -> None:
         "numbers": [row[0] for row in rows],
         "delays_ns": [row[1] for row in rows],
         "bytes": sum(row[2] for row in rows),
-        "duration_ns": arrivals[-1] - arrivals[0] if arrivals else 0,
+        "arrivals_ns": arrivals,
     }
     sys.stdout.write(json.dumps(report) + "\n")
 
