@@ -130,8 +130,10 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind = detail["type"]
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_field_names(model)), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"unknown key{hint}"
+        if near:
+            return f"unknown key; did you mean {near[0]!r}?"
+        allowed = ", ".join(sorted(_keys_at(model, detail["loc"][:-1])))
+        return f"unknown key; allowed: {allowed}" if allowed else "unknown key"
     if kind == "missing":
         return "missing; this key is required"
     context = detail.get("ctx", {})
@@ -194,3 +196,24 @@ def _field_names(model: type[BaseModel]) -> set[str]:
     for definition in schema.get("$defs", {}).values():
         names |= set(definition.get("properties", {}))
     return names
+
+
+def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> set[str]:
+    """Return the keys that the section at ``place`` may have; none where it cannot be told."""
+    schema: dict[str, Any] = model.model_json_schema()
+    node = schema
+    for part in place:
+        inner = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+        node = _resolved(inner or {}, schema)
+    return set(node.get("properties", {}))
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference, also the one of an optional or only member."""
+    for choice in (*node.get("allOf", ()), *node.get("anyOf", ())):
+        if "$ref" in choice or "properties" in choice:
+            node = choice
+            break
+    name = str(node.get("$ref", "")).rpartition("/")[2]
+    found: dict[str, Any] = schema.get("$defs", {}).get(name, node)
+    return found

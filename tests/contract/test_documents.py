@@ -30,12 +30,15 @@ def test_a_good_document_is_read() -> None:
     assert profile.down.video_bits_per_second == 320_000
 
 
+KEYS = "down, dscp, guards, id, limits, name, up"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         (("name:", "nmae:"), "p.yaml:1: name: missing; this key is required\n"
          "p.yaml:2: nmae: unknown key; did you mean 'name'?"),
-        (("name:", "xyzzy: 1\nname:"), "p.yaml:2: xyzzy: unknown key"),
+        (("name:", "xyzzy: 1\nname:"), f"p.yaml:2: xyzzy: unknown key; allowed: {KEYS}"),
         (("Nhẹ", "[a]"), "p.yaml:2: name: must be text"),
         (("Nhẹ", "''"), "p.yaml:2: name: must have at least 1 character(s) (got '')"),
         (("second: 30\n", "second: 0\n"),
@@ -49,7 +52,8 @@ def test_a_good_document_is_read() -> None:
         (("name: Nhẹ", "name: Nhẹ\nname: Nặng"),
          "p.yaml:3: name: key given twice (first on line 2); keep one"),
         (("down:\n", "down: 3\nextra:\n"),
-         "p.yaml:4: down: must be a mapping of keys (got 3)\np.yaml:5: extra: unknown key"),
+         "p.yaml:4: down: must be a mapping of keys (got 3)\np.yaml:5: extra: unknown key; "
+         f"allowed: {KEYS}"),
         (("Nhẹ", "'"), "p.yaml:8: not valid YAML: found unexpected end of stream"),
     ],
 )  # fmt: skip
