@@ -88,9 +88,10 @@ async def running_hub(port: int) -> AsyncIterator[Hub]:
         try:
             yield hub
         finally:
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
+            # Again and again: the library's publish may swallow a cancellation (Python < 3.12).
+            while not listening.done():
+                listening.cancel()
+                await asyncio.wait([listening], timeout=1)
 
 
 async def until(holds: Callable[[], bool]) -> None:

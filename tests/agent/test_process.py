@@ -21,6 +21,25 @@ RESIDENT_MOST_BYTES = 55 * 1024 * 1024
 HEAVY = ("av", "numpy", "sounddevice", "rich", "typer", "aiohttp", "pulsectl", "sqlalchemy")
 
 
+async def test_kill_9_loses_no_report(broker: Mosquitto, tmp_path: Path) -> None:
+    """The report of a killed agent is sent by its next start, under its old number."""
+    config = write_config(tmp_path, broker.port)
+    async with running_hub(broker.port) as hub:
+        hub.acknowledges = False
+        async with agent_process(config) as agent:
+            (lost,) = await hub.wait_for(Report)
+            await agent.end(signal.SIGKILL)
+        _, will = await hub.wait_for(Hello, count=2)
+        assert (will.online, will.boot_id) == (False, lost.boot_id)
+        outbox = Outbox(tmp_path / "state")
+        assert [report.key for report in outbox.pick((), 9)] == [(lost.boot_id, lost.seq)]
+        outbox.close()
+        hub.acknowledges = True
+        async with agent_process(config):
+            again = await hub.wait_for(Report, lambda one: one.boot_id == lost.boot_id, count=2)
+            assert again[1] == lost
+
+
 def test_a_kill_between_keeping_and_sending(tmp_path: Path) -> None:
     """A report that was kept is on the disk, whatever happens to the process right after."""
     program = (
