@@ -13,7 +13,7 @@ ARGS ?=
 export PYTHON
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-emit-index-url --extra agent --extra server --group build
+	--generate-hashes --no-strip-extras --no-header --no-emit-index-url --extra agent --extra server --group build
 
 PYTEST = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -rs
 
