@@ -4,15 +4,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from diemcau_contract.packets import (
-    IP_UDP_BYTES,
+from diemcau_contract.packets.common import IP_UDP_BYTES, PacketError
+from diemcau_contract.packets.control import (
     REFUSE_REASONS,
-    REHEARSAL,
-    REHEARSAL_BYTES,
     Accept,
     ControlKind,
     Open,
-    PacketError,
     Refuse,
     StepEnd,
     Stop,
@@ -20,6 +17,7 @@ from diemcau_contract.packets import (
     pack_control,
     parse_control,
 )
+from diemcau_contract.packets.rehearsal import REHEARSAL, REHEARSAL_BYTES
 from diemcau_contract.tickets import TicketBook, TicketError, TicketFault
 from diemcau_contract.words import Direction
 from diemcau_line.engine import Engine

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from diemcau_contract.measurements import StampStatistics
-from diemcau_contract.packets import PacketError
+from diemcau_contract.packets.common import PacketError
 from diemcau_line.clock import Clock
 from diemcau_line.sockets import MeasuringSocket
 from diemcau_line.stamp import SessionSender

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from diemcau_contract.measurements import StampStatistics
-from diemcau_contract.packets import (
-    IP_UDP_BYTES,
+from diemcau_contract.packets.common import IP_UDP_BYTES
+from diemcau_contract.packets.control import (
     REFUSE_REASONS,
     Accept,
     Open,

@@ -5,15 +5,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diemcau_contract.measurements import StampStatistics
-from diemcau_contract.packets import (
-    REHEARSAL,
-    REHEARSAL_BYTES,
-    PacketError,
-    StepEnd,
-    Stop,
-    pack_control,
-    parse_control,
-)
+from diemcau_contract.packets.common import PacketError
+from diemcau_contract.packets.control import StepEnd, Stop, pack_control, parse_control
+from diemcau_contract.packets.rehearsal import REHEARSAL, REHEARSAL_BYTES
 from diemcau_contract.words import Direction
 from diemcau_line.engine import Engine
 from diemcau_line.opening import Opening

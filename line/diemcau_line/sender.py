@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diemcau_contract.measurements import SenderStatistics
-from diemcau_contract.packets import (
+from diemcau_contract.packets.common import IP_UDP_BYTES
+from diemcau_contract.packets.rehearsal import (
     CLOCK_RATES,
-    IP_UDP_BYTES,
     PAYLOAD_MAX_BYTES,
     REHEARSAL,
     RTP_BYTES,

@@ -5,12 +5,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from diemcau_contract.measurements import Quantiles, StampStatistics
-from diemcau_contract.packets import (
+from diemcau_contract.packets.common import Octets, PacketError
+from diemcau_contract.packets.stamp import (
     STAMP_AUTHENTICATED_BYTES,
     STAMP_OPEN_BYTES,
     ErrorEstimate,
-    Octets,
-    PacketError,
     StampReply,
     StampRequest,
     pack_stamp_reply,

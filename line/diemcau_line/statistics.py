@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from diemcau_contract.measurements import Bin, Bursts, Quantiles, TrafficStatistics
-from diemcau_contract.packets import PayloadType
+from diemcau_contract.packets.rehearsal import PayloadType
 from diemcau_line.tally import ROW, SentCount
 from diemcau_line.traffic import HEADER_BYTES, Planned
 

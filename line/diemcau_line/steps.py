@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from diemcau_contract.measurements import EndStatistics, TrafficStatistics
-from diemcau_contract.packets import StepEnd, pack_control
+from diemcau_contract.packets.control import StepEnd, pack_control
 from diemcau_contract.plans import TrafficPlan
 from diemcau_contract.tickets import flow_token
 from diemcau_contract.words import Direction, StepKind

@@ -4,8 +4,8 @@ import heapq
 import random
 from collections.abc import Callable, Iterator
 
-from diemcau_contract.packets import (
-    IP_UDP_BYTES,
+from diemcau_contract.packets.common import IP_UDP_BYTES
+from diemcau_contract.packets.rehearsal import (
     PAYLOAD_MAX_BYTES,
     PAYLOAD_MIN_BYTES,
     RTP_BYTES,

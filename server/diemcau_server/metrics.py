@@ -16,7 +16,7 @@ from prometheus_client.exposition import generate_latest
 
 from diemcau_contract import __version__
 from diemcau_contract.errors import RejectReason
-from diemcau_contract.packets import PacketFault
+from diemcau_contract.packets.common import PacketFault
 from diemcau_server.point_series import FAMILIES, PointLines, always_lines, report_lines
 from diemcau_server.state import Board, PointKey, PointRecord
 

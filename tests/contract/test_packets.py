@@ -11,34 +11,30 @@ from scapy.contrib.stamp import STAMPSessionReflectorTestUnauthenticated as Scap
 from scapy.contrib.stamp import STAMPSessionSenderTestUnauthenticated as ScapyRequest
 from scapy.layers.rtp import RTP
 
-from diemcau_contract.packets import (
+from diemcau_contract.packets.common import PacketClass, PacketError, PacketFault, packet_class
+from diemcau_contract.packets.control import (
     CONTROL_MAGIC,
     OPEN_MIN_BYTES,
-    REHEARSAL,
     Accept,
     Control,
-    ErrorEstimate,
     Open,
-    PacketClass,
-    PacketError,
-    PacketFault,
-    PayloadType,
     Refuse,
-    StampReply,
-    StampRequest,
     StepEnd,
     Stop,
     control_flow,
-    ntp_from_unix_ns,
     pack_control,
+    parse_control,
+)
+from diemcau_contract.packets.rehearsal import REHEARSAL, PayloadType, parse_rehearsal, ssrc_of
+from diemcau_contract.packets.stamp import (
+    ErrorEstimate,
+    StampReply,
+    StampRequest,
+    ntp_from_unix_ns,
     pack_stamp_reply,
     pack_stamp_request,
-    packet_class,
-    parse_control,
-    parse_rehearsal,
     parse_stamp_reply,
     parse_stamp_request,
-    ssrc_of,
     stamp_ssid,
     unix_ns_from_ntp,
 )

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from diemcau_contract.packets import REHEARSAL_BYTES, Open, pack_control
+from diemcau_contract.packets.control import Open, pack_control
+from diemcau_contract.packets.rehearsal import REHEARSAL_BYTES
 from diemcau_contract.words import StepKind
 from diemcau_line import protocol
 from diemcau_line.light import LightFlow

@@ -4,12 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from diemcau_contract.packets import (
-    PacketError,
-    StampRequest,
-    pack_stamp_request,
-    parse_stamp_reply,
-)
+from diemcau_contract.packets.common import PacketError
+from diemcau_contract.packets.stamp import StampRequest, pack_stamp_request, parse_stamp_reply
 from diemcau_line.clock import Clock
 from diemcau_line.stamp import (
     REPLIES_PER_SECOND_MAX,

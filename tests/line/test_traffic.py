@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diemcau_contract.packets import PAYLOAD_MAX_BYTES, PAYLOAD_MIN_BYTES, PayloadType
+from diemcau_contract.packets.rehearsal import PAYLOAD_MAX_BYTES, PAYLOAD_MIN_BYTES, PayloadType
 from diemcau_contract.plans import TrafficPlan
 from diemcau_contract.words import Direction
 from diemcau_line.traffic import (
