@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from diemcau_contract.measurements import EndStatistics
 from diemcau_contract.messages import PlannedStep, TestOpen
+from diemcau_contract.words import StepKind
 from diemcau_line.protocol import (
     Abort,
     Event,
@@ -159,6 +161,7 @@ class OneTest:
                 self.outcome = Outcome.OPENED
                 self.settled.set()
                 self._tell(self.test, Notice("opened", ""))
+                self._tell(self.test, _preflight(event))
                 self.plan(())
             case PointStepResult():
                 self._tell(self.test, event)
@@ -177,6 +180,21 @@ class OneTest:
         self.settled.set()
         if self._tell is not None:
             self._tell(self.test, Notice(event, detail))
+
+
+def _preflight(opened: Opened) -> PointStepResult:
+    """Return the preflight as the first step's result; it is part of the opening."""
+    return PointStepResult(
+        test=opened.test,
+        step=0,
+        kind=StepKind.PREFLIGHT,
+        down=None,
+        up_sender=None,
+        stamp=opened.stamp,
+        end=EndStatistics(0, None, None, opened.clock_synchronised),
+        own_cpu_ratio=0.0,
+        loop_lag_max_seconds=0.0,
+    )
 
 
 async def _to_the_end(task: asyncio.Task[int | None]) -> None:

@@ -86,6 +86,10 @@ class Text:
         """Return the sentence in ``language``."""
         return self.vi if language == "vi" else self.en
 
+    def __add__(self, other: "Text") -> "Text":
+        """Return both sentences, one behind the other."""
+        return Text(f"{self.vi} {other.vi}".rstrip(), f"{self.en} {other.en}".rstrip())
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -124,25 +128,24 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "đường truyền hội trường, chiều lên",
         "hub line, from points",
         "Điểm cầu không có lỗi: đường truyền hội trường nghẽn chiều từ các xã về ({evidence}). "
-        "Giảm tốc độ của mọi điểm cầu hoặc xin tăng băng thông hội trường.",
+        "{advice}",
         "This point is not at fault: the hall's line is congested towards the hall ({evidence}). "
-        "Lower the bit rate of all points or raise the hall's bandwidth.",
+        "{advice}",
     ),
     Cause.HUB_LINE_DOWN: (
         "đường truyền hội trường, chiều xuống",
         "hub line, to points",
         "Điểm cầu không có lỗi: đường truyền hội trường nghẽn chiều đi các xã ({evidence}). "
-        "Giảm tốc độ của mọi điểm cầu hoặc xin tăng băng thông hội trường.",
+        "{advice}",
         "This point is not at fault: the hall's line is congested towards the points "
-        "({evidence}). Lower the bit rate of all points or raise the hall's bandwidth.",
+        "({evidence}). {advice}",
     ),
     Cause.HUB_LINE: (
         "đường truyền hội trường",
         "hub line",
-        "Điểm cầu không có lỗi: đường truyền hội trường nghẽn cả hai chiều ({evidence}). "
-        "Giảm tốc độ của mọi điểm cầu hoặc xin tăng băng thông hội trường.",
+        "Điểm cầu không có lỗi: đường truyền hội trường nghẽn cả hai chiều ({evidence}). {advice}",
         "This point is not at fault: the hall's line is congested in both directions "
-        "({evidence}). Lower the bit rate of all points or raise the hall's bandwidth.",
+        "({evidence}). {advice}",
     ),
     Cause.FIREWALL: (
         "tường lửa chặn UDP",
@@ -417,6 +420,12 @@ WORDING: Mapping[Cause, Wording] = {
     for cause, (name_vi, name_en, action_vi, action_en) in _WORDS.items()
 }
 
+HUB_ADVICE = Text(
+    "Giảm tốc độ của mọi điểm cầu hoặc xin tăng băng thông hội trường.",
+    "Lower the bit rate of all points or raise the hall's bandwidth.",
+)
+"""What helps against a hub line that is too narrow, where no numbers say how far."""
+
 READY_ACTION = Text("Không cần làm gì.", "Nothing to do.")
 
 DEVICE_NAMES: Mapping[str, Text] = {
@@ -429,25 +438,29 @@ DEVICE_NAMES: Mapping[str, Text] = {
 }
 
 
-def action(cause: Cause, *, device: str = "", evidence: Text | None = None, port: int = 0) -> Text:
+def action(
+    cause: Cause,
+    *,
+    device: str = "",
+    evidence: Text | None = None,
+    advice: Text = HUB_ADVICE,
+    port: int = 0,
+) -> Text:
     """Return what to do first against ``cause``, with its numbers filled in.
 
-    ``device`` is a kind of device, ``evidence`` the measured numbers in words, ``port`` the hub's
-    UDP port; a sentence uses those that it names.
+    ``device`` is a kind of device, ``evidence`` the measured numbers in words, ``advice`` what
+    helps against a narrow hub line, ``port`` the hub's UDP port; a sentence uses those that it
+    names.
     """
     template = WORDING[cause].action
-    return Text(
-        _filled(template.vi, "vi", device, evidence, port),
-        _filled(template.en, "en", device, evidence, port),
-    )
+    name = DEVICE_NAMES.get(device, Text("thiết bị", "device"))
 
+    def filled(language: Language) -> str:
+        text, named = template.in_language(language), name.in_language(language)
+        shown = evidence.in_language(language) if evidence else ""
+        return (text if shown else text.replace(" ({evidence})", "")).format(
+            device=named, Device=named[:1].upper() + named[1:], evidence=shown, port=port or "?",
+            advice=advice.in_language(language),
+        )  # fmt: skip
 
-def _filled(
-    template: str, language: Language, device: str, evidence: Text | None, port: int
-) -> str:
-    name = DEVICE_NAMES.get(device, Text("thiết bị", "device")).in_language(language)
-    shown = evidence.in_language(language) if evidence else ""
-    text = template if shown else template.replace(" ({evidence})", "")
-    return text.format(
-        device=name, Device=name[:1].upper() + name[1:], evidence=shown, port=port or "?"
-    )
+    return Text(filled("vi"), filled("en"))

@@ -8,50 +8,22 @@ Order of reasoning: could the point be measured at all (agent, UDP), is the meas
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from diemcau_contract.attribution import Attribution, Place
 from diemcau_contract.causes import LINE_CAUSES, READY_ACTION, Cause, Text, action
-from diemcau_contract.measurements import (
-    EndStatistics,
-    SenderStatistics,
-    StampStatistics,
-    TrafficStatistics,
-)
-from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.profiles import Limit, Profile
+from diemcau_contract.evidence import PointEvidence
+from diemcau_contract.line_rules import Measure, clearly_bad, measures
+from diemcau_contract.measurements import SenderStatistics
+from diemcau_contract.messages import HostState
+from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Finding
-from diemcau_contract.words import Confidence, Direction, Status, Verdict
+from diemcau_contract.validity import guard_findings
+from diemcau_contract.wording import hub_advice, line_evidence, works_at
+from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 
 _DOWN_GUARD_RULES = ("test.down.schedule_error", "test.hub.local_drops")
-
-
-@dataclass(frozen=True, slots=True)
-class LoadEvidence:
-    """One direction in the rehearsal: the receiver's count and the sender's own figures."""
-
-    traffic: TrafficStatistics | None = None
-    sender: SenderStatistics | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PointEvidence:
-    """All that a test has learned of one point; None is "not measured"."""
-
-    point: str
-    name: str
-    agent_answered: bool
-    udp_answered: bool | None
-    idle: StampStatistics | None = None
-    loaded: StampStatistics | None = None
-    up: LoadEvidence = LoadEvidence()
-    down: LoadEvidence = LoadEvidence()
-    point_end: EndStatistics | None = None
-    hub_end: EndStatistics | None = None
-    devices: tuple[DeviceResult, ...] = ()
-    devices_expected: bool = True
-    """The room's account of its devices is owed and has not come; a room may have none."""
-    host: HostState | None = None
-    hub_port: int = 0
-    complete: bool = True
-    """False where the test ended early or skipped steps (``--quick``)."""
+_PACKET_MAX_BYTES = 1200
+"""The largest packet of the rehearsal at the IP layer (SPEC 5.5)."""
+_NO_ATTRIBUTION = Attribution()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +37,20 @@ class PointVerdict:
     findings: tuple[Finding, ...] = field(default=())
 
 
-def judge(evidence: PointEvidence, profile: Profile) -> PointVerdict:
-    """Judge one point by ``profile``."""
+def judge(
+    evidence: PointEvidence, profile: Profile, attribution: Attribution = _NO_ATTRIBUTION
+) -> PointVerdict:
+    """Judge one point by ``profile``; ``attribution`` says whose line a fault of the line is."""
     findings = tuple(_findings(evidence, profile))
     verdict = _verdict(findings)
     if verdict is Verdict.READY and not evidence.complete:
         verdict = Verdict.UNKNOWN
-    cause, device = _cause(findings, evidence, verdict)
+    cause, device = _cause(findings, evidence, verdict, attribution)
     text = READY_ACTION
     if cause is not None:
-        text = action(
-            cause, device=device, evidence=_numbers(cause, evidence), port=evidence.hub_port
-        )
-    return PointVerdict(verdict, _confidence(evidence, profile, findings), cause, text, findings)
+        text = _action(cause, device, evidence, profile, attribution)
+    confidence = _confidence(evidence, profile, findings)
+    return PointVerdict(verdict, confidence, cause, text, findings)
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
@@ -92,73 +65,68 @@ def _findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
         return
     yield _flag("line.udp", evidence.udp_answered)
     if evidence.udp_answered:
-        yield from _guard_findings(evidence, profile)
+        yield from guard_findings(evidence, profile)
         yield from _line_findings(evidence, profile)
     yield from _device_findings(evidence)
 
 
-def _guard_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
-    guards = profile.guards
-    for direction, load in ((Direction.UP, evidence.up), (Direction.DOWN, evidence.down)):
-        if load.sender is not None:
-            yield _guard(
-                f"test.{direction}.schedule_error",
-                load.sender.schedule_error_p99_seconds,
-                guards.schedule_error_p99_seconds,
-                "seconds",
-            )
-    for place, end, received in (
-        ("point", evidence.point_end, _received(evidence.down)),
-        ("hub", evidence.hub_end, _received(evidence.up)),
-    ):
-        if end is None:
-            continue
-        if received:
-            drops = end.local_drops / (end.local_drops + received)
-            yield _guard(f"test.{place}.local_drops", drops, guards.local_drop_ratio, "ratio")
-        if end.cpu_ratio is not None:
-            yield _guard(f"test.{place}.cpu", end.cpu_ratio, guards.cpu_ratio, "ratio")
-        step = abs(end.clock_step_seconds or 0.0)
-        yield _guard(f"test.{place}.clock_step", step, guards.clock_step_seconds, "seconds")
-
-
 def _line_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
     limits = profile.limits
+    yield from _preflight_findings(evidence)
     idle = evidence.idle.rtt_seconds if evidence.idle else None
-    yield _measure("line.idle.rtt", idle.p95 if idle else None, limits.rtt_p95_seconds, "seconds")
-    for direction, load in ((Direction.UP, evidence.up), (Direction.DOWN, evidence.down)):
-        traffic = load.traffic
-        enough = traffic is not None and traffic.packets_sent >= profile.guards.packets_min
-        if traffic is None or not enough:
-            yield Finding(
-                rule=f"line.{direction}.loss", status=Status.UNKNOWN, value=None,
-                limit=limits.loss_ratio.warn, unit="ratio",
-            )  # fmt: skip
+    rtt = Measure("rtt", idle.p95 if idle else None, limits.rtt_p95_seconds, "seconds")
+    yield _measured("line.idle.rtt", rtt)
+    for direction in Direction:
+        traffic = evidence.load(direction).traffic
+        if traffic is None or traffic.packets_sent < profile.guards.packets_min:
+            loss = Measure("loss", None, limits.loss_ratio, "ratio")
+            yield _measured(f"line.{direction}.loss", loss)
             continue
-        queue = traffic.queue_delay_seconds
-        rows: tuple[tuple[str, float | None, Limit, str], ...] = (
-            ("loss", traffic.loss_ratio_worst_15s, limits.loss_ratio, "ratio"),
-            (
-                "loss_worst_200ms",
-                traffic.loss_ratio_worst_200ms,
-                limits.loss_ratio_worst_200ms,
-                "ratio",
-            ),
-            (
-                "queue_delay",
-                queue.p95 if queue else None,
-                limits.queue_delay_p95_seconds,
-                "seconds",
-            ),
-            ("jitter", traffic.jitter_seconds, limits.jitter_seconds, "seconds"),
-            ("reorder", traffic.reorder_ratio, limits.reorder_ratio, "ratio"),
-            ("late_frames", traffic.late_frame_ratio, limits.late_frame_ratio, "ratio"),
-        )
-        for name, value, limit, unit in rows:
-            yield _measure(f"line.{direction}.{name}", value, limit, unit)
+        for one in measures(traffic, limits):
+            yield _measured(f"line.{direction}.{one.name}", one)
     loaded = evidence.loaded.rtt_seconds if evidence.loaded else None
     if loaded is not None:
-        yield _measure("line.loaded.rtt", loaded.p95, limits.rtt_p95_seconds, "seconds")
+        rtt = Measure("rtt", loaded.p95, limits.rtt_p95_seconds, "seconds")
+        yield _measured("line.loaded.rtt", rtt)
+    yield from _margin_findings(evidence, profile)
+
+
+def _preflight_findings(evidence: PointEvidence) -> Iterator[Finding]:
+    """A mark that the carrier rewrites harms nothing by itself: the rehearsal bears it too."""
+    preflight = evidence.preflight
+    if preflight is None:
+        return
+    mtu = preflight.path_mtu_bytes
+    if mtu is not None:
+        small = Status.WARN if mtu < _PACKET_MAX_BYTES else Status.OK
+        yield Finding(
+            rule="line.path_mtu", status=small, value=mtu, limit=_PACKET_MAX_BYTES, unit="bytes"
+        )
+    sent, received = preflight.dscp_sent, preflight.dscp_received
+    if sent is not None and received is not None:
+        kept = Status.OK if sent == received else Status.NOT_APPLICABLE
+        yield Finding(rule="line.dscp", status=kept, value=received, limit=sent, unit="dscp")
+
+
+def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
+    """A line that carries the plan but not 120 % of it is worth a warning, never more."""
+    limits = profile.limits
+    for step in evidence.of_kind(StepKind.MARGIN):
+        for direction in Direction:
+            traffic = step.load(direction).traffic
+            late = _late(step.load(direction).sender, profile)
+            if step.rate_ratio <= 1 or traffic is None or not traffic.packets_sent or late:
+                continue
+            status = Status.WARN if clearly_bad(traffic, limits) else Status.OK
+            yield Finding(
+                rule=f"line.{direction}.margin", status=status, value=traffic.loss_ratio,
+                limit=limits.loss_ratio.bad, unit="ratio",
+            )  # fmt: skip
+
+
+def _late(sender: SenderStatistics | None, profile: Profile) -> bool:
+    allowed = profile.guards.schedule_error_p99_seconds
+    return sender is not None and sender.schedule_error_p99_seconds > allowed
 
 
 def _device_findings(evidence: PointEvidence) -> Iterator[Finding]:
@@ -198,7 +166,10 @@ def _broken_guards(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def _cause(
-    findings: tuple[Finding, ...], evidence: PointEvidence, verdict: Verdict
+    findings: tuple[Finding, ...],
+    evidence: PointEvidence,
+    verdict: Verdict,
+    attribution: Attribution,
 ) -> tuple[Cause | None, str]:
     """Return the first cause in the order of reasoning, and the kind of device it is about."""
     if verdict is Verdict.READY:
@@ -207,7 +178,7 @@ def _cause(
     if plain is not None:
         return plain, ""
     for status in (Status.BAD, Status.UNKNOWN, Status.WARN):
-        line = _line_cause(findings, status, evidence)
+        line = _line_cause(findings, status, evidence, attribution)
         if line is not None:
             return line, ""
         device = _device_cause(evidence, status)
@@ -239,20 +210,23 @@ def _host_is_busy(host: HostState | None) -> bool:
 
 
 def _line_cause(
-    findings: tuple[Finding, ...], status: Status, evidence: PointEvidence
+    findings: tuple[Finding, ...],
+    status: Status,
+    evidence: PointEvidence,
+    attribution: Attribution,
 ) -> Cause | None:
     rules = [f.rule for f in findings if f.status is status and f.rule.startswith("line.")]
     if not rules:
         return None
     if status is Status.UNKNOWN:
         return Cause.UNKNOWN
+    ways = [way for way in Direction if any(rule.startswith(f"line.{way}.") for rule in rules)]
+    own = [way for way in ways if attribution.place(evidence.point, way) is Place.OWN]
+    if ways and not own:
+        return Cause(f"hub_line_{ways[0]}" if len(ways) == 1 else "hub_line")
     if evidence.host is not None and evidence.host.medium == "wifi":
         return Cause.WIFI
-    up = any(rule.startswith("line.up.") for rule in rules)
-    down = any(rule.startswith("line.down.") for rule in rules)
-    if up == down:
-        return Cause.OWN_LINE
-    return Cause.OWN_LINE_UP if up else Cause.OWN_LINE_DOWN
+    return Cause(f"own_line_{own[0]}" if len(own) == 1 else "own_line")
 
 
 def _device_cause(evidence: PointEvidence, status: Status) -> tuple[Cause, str] | None:
@@ -265,26 +239,28 @@ def _device_cause(evidence: PointEvidence, status: Status) -> tuple[Cause, str] 
     return None
 
 
-def _numbers(cause: Cause, evidence: PointEvidence) -> Text | None:
-    """Return the measured numbers that back a line cause, in words."""
+def _action(
+    cause: Cause,
+    device: str,
+    evidence: PointEvidence,
+    profile: Profile,
+    attribution: Attribution,
+) -> Text:
+    ways = [way for way in Direction if not str(cause).endswith(f"_{_opposite(way)}")]
     if cause not in LINE_CAUSES:
-        return None
-    parts_vi: list[str] = []
-    parts_en: list[str] = []
-    for vi, en, load in (("lên", "up", evidence.up), ("xuống", "down", evidence.down)):
-        traffic = load.traffic
-        if traffic is None or str(cause).endswith("_up" if en == "down" else "_down"):
-            continue
-        loss = f"{traffic.loss_ratio_worst_15s * 100:.1f}"
-        part_vi = f"{vi}: mất {loss.replace('.', ',')} % gói"
-        part_en = f"{en}: {loss} % lost"
-        if traffic.queue_delay_seconds is not None:
-            queue = f"{traffic.queue_delay_seconds.p95 * 1000:.0f}"
-            part_vi += f", hàng đợi {queue} ms"
-            part_en += f", queue {queue} ms"
-        parts_vi.append(part_vi)
-        parts_en.append(part_en)
-    return Text("; ".join(parts_vi), "; ".join(parts_en)) if parts_vi else None
+        return action(cause, device=device)
+    if str(cause).startswith("hub_line"):
+        numbers, advice = hub_advice(ways, attribution, profile)
+        return action(cause, evidence=numbers, advice=advice)
+    loads = {way: evidence.load(way).traffic for way in ways}
+    text = action(cause, evidence=line_evidence(loads), port=evidence.hub_port)
+    if not str(cause).startswith("own_line"):
+        return text
+    return text + works_at(evidence, ways, profile)
+
+
+def _opposite(direction: Direction) -> Direction:
+    return Direction.DOWN if direction is Direction.UP else Direction.UP
 
 
 def _confidence(
@@ -313,18 +289,10 @@ def _straddles(evidence: PointEvidence, profile: Profile) -> bool:
     )
 
 
-def _measure(rule: str, value: float | None, limit: Limit, unit: str) -> Finding:
-    if value is None:
-        return Finding(rule=rule, status=Status.UNKNOWN, value=None, limit=limit.warn, unit=unit)
-    if value > limit.bad:
-        return Finding(rule=rule, status=Status.BAD, value=value, limit=limit.bad, unit=unit)
-    status = Status.WARN if value > limit.warn else Status.OK
-    return Finding(rule=rule, status=status, value=value, limit=limit.warn, unit=unit)
-
-
-def _guard(rule: str, value: float, limit: float, unit: str) -> Finding:
-    status = Status.UNKNOWN if value > limit else Status.OK
-    return Finding(rule=rule, status=status, value=value, limit=limit, unit=unit)
+def _measured(rule: str, one: Measure) -> Finding:
+    status = one.status
+    limit = one.limit.bad if status is Status.BAD else one.limit.warn
+    return Finding(rule=rule, status=status, value=one.value, limit=limit, unit=one.unit)
 
 
 def _flag(rule: str, answered: bool | None) -> Finding:  # noqa: FBT001  # tri-state value
@@ -332,16 +300,3 @@ def _flag(rule: str, answered: bool | None) -> Finding:  # noqa: FBT001  # tri-s
         return Finding(rule=rule, status=Status.UNKNOWN, value=None, limit=None, unit="")
     status = Status.OK if answered else Status.UNKNOWN
     return Finding(rule=rule, status=status, value=float(answered), limit=1.0, unit="")
-
-
-def _received(load: LoadEvidence) -> int:
-    return load.traffic.packets_received if load.traffic else 0
-
-
-__all__ = [
-    "LoadEvidence",
-    "PointEvidence",
-    "PointVerdict",
-    "judge",
-    "worst",
-]

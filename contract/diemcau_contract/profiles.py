@@ -63,7 +63,7 @@ class Limits(BaseModel):
     queue_delay_p95_seconds: SecondsLimit = SecondsLimit(warn=0.030, bad=0.060)
     jitter_seconds: SecondsLimit = SecondsLimit(warn=0.015, bad=0.030)
     reorder_ratio: RatioLimit = RatioLimit(warn=0.0005, bad=0.005)
-    late_frame_ratio: RatioLimit = RatioLimit(warn=0.005, bad=0.02)
+    late_frame_ratio: RatioLimit = RatioLimit(warn=0.04, bad=0.08)
     rtt_p95_seconds: SecondsLimit = SecondsLimit(warn=0.100, bad=0.150)
 
 

@@ -9,6 +9,7 @@ from diemcau_line.analyst import serve
 from diemcau_line.engine import Engine
 from diemcau_line.hub import Hub
 from diemcau_line.point import Point
+from diemcau_line.priority import set_priority
 
 _USAGE_EXIT = 2
 
@@ -19,6 +20,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it, by closing stdin
     if role == "analyst":
+        set_priority(above_others=False)
         serve(sys.stdin.buffer, sys.stdout.buffer)
         return 0
     if role not in {"hub", "point"}:
@@ -27,6 +29,7 @@ def main() -> int:
     if sys.platform == "win32":
         # select() and sleep() keep time to 1 ms instead of 15.6
         ctypes.windll.winmm.timeBeginPeriod(1)
+    set_priority(above_others=True)
     engine = Engine(analyst_in_child=role == "hub")
     engine.run(Hub(engine) if role == "hub" else Point(engine))
     return 0

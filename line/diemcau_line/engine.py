@@ -83,6 +83,7 @@ class Engine:
             end.setblocking(False)  # noqa: FBT003  # the library's own signature
         self._ended = False
         self._lag_max_ns = 0
+        self._stepped_ns = 0
 
     def emit(self, event: Event) -> None:
         """Send ``event`` to the parent."""
@@ -93,6 +94,14 @@ class Engine:
         self._inbox.put(action)
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
+
+    def take_clock_step_seconds(self) -> float:
+        """Return by how much the wall clock was stepped since the last call, gaps included."""
+        stepped, self._stepped_ns = (
+            self.clock.stepped_ns - self._stepped_ns,
+            self.clock.stepped_ns,
+        )
+        return stepped / _NS
 
     def take_lag_seconds(self) -> float:
         """Return by how much the loop overslept at most since the last call."""
@@ -195,7 +204,6 @@ class EndMeter:
         self._engine = engine
         self._lines = lines
         self._drops = sum(line.drops for line in lines)
-        self._stepped_ns = engine.clock.stepped_ns
         self._load = MachineLoad()
         self._cpu = time.process_time()
         self._begun_ns = engine.clock.now_ns()
@@ -209,10 +217,10 @@ class EndMeter:
         elapsed = max(1, clock.now_ns() - self._begun_ns) / _NS
         self.own_cpu_ratio = (time.process_time() - self._cpu) / elapsed
         self.loop_lag_max_seconds = self._engine.take_lag_seconds()
-        stepped = clock.stepped_ns - self._stepped_ns
+        stepped = self._engine.take_clock_step_seconds()
         return EndStatistics(
             local_drops=sum(line.drops for line in self._lines) - self._drops,
             cpu_ratio=self._load.ratio(),
-            clock_step_seconds=stepped / _NS if stepped else None,
+            clock_step_seconds=stepped or None,
             clock_synchronised=sync_state().synchronised,
         )

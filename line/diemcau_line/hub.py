@@ -43,6 +43,7 @@ from diemcau_line.protocol import (
     TestClosed,
     TestOpened,
 )
+from diemcau_line.ratecap import RateCap
 from diemcau_line.sockets import KERNEL_STAMPS, MeasuringSocket
 from diemcau_line.stamp import NotReflectedError, SessionReflector
 from diemcau_line.steps import Peer, StepPlan, StepRun
@@ -69,7 +70,7 @@ class Hub:
         self._test: str | None = None
         self._expires_ns = 0
         self._peers: dict[int, Peer] = {}
-        self._rates: dict[int, float] = {}
+        self._bits_per_second_max = 0.0
         self._steps: list[StepRun] = []
         self._tallies: dict[tuple[int, int], tuple[Tally, Peer]] = {}
         self._progress_ns = 0
@@ -160,6 +161,7 @@ class Hub:
             lines.append(line)
             port = line.port
         self._lines = lines
+        self._bits_per_second_max = command.max_bits_per_second
         self._book = TicketBook(bytes.fromhex(command.ticket_key))
         self._reflector = SessionReflector(self._engine.clock, answer_open=command.open_stamp)
         self._engine.emit(HubReady(port, KERNEL_STAMPS))
@@ -170,6 +172,7 @@ class Hub:
             self._engine.emit(Failed(command.command, "test_running", detail, command.test))
             return
         self._engine.analyst.prepare()
+        self._engine.take_clock_step_seconds()  # what was before is none of this test's
         self._test = command.test
         now = self._engine.clock.now_ns()
         self._expires_ns = now + int(command.expires_in_seconds * _NS)
@@ -212,11 +215,14 @@ class Hub:
 
     def _over_limit(self, peers: Sequence[Peer], rate_ratio: float) -> str:
         for peer in peers:
-            allowed = self._rates.get(peer.flow)
+            allowed = peer.rate.bits_per_second
             for plan in (peer.outgoing, peer.incoming):
                 offered = offered_bits_per_second(plan, rate_ratio)
                 if allowed is not None and offered > allowed:
                     return f"flow {peer.flow}: {offered:.0f} bit/s, its ticket allows {allowed:.0f}"
+        together = sum(offered_bits_per_second(peer.outgoing, rate_ratio) for peer in peers)
+        if together > self._bits_per_second_max:
+            return f"{together:.0f} bit/s in all, this hub sends {self._bits_per_second_max:.0f}"
         return ""
 
     def _leave(self, command: Abort | CloseTest) -> None:
@@ -249,7 +255,6 @@ class Hub:
         self._stop_traffic()
         self._test = None
         self._peers = {}
-        self._rates = {}
         self._engine.emit(TestClosed(test, "expired" if reason == "expired" else "asked"))
 
     def _step_done(self, run: StepRun) -> None:
@@ -280,6 +285,9 @@ class Hub:
         tally, peer = known
         if line.sender != peer.address:
             self._engine.rejected["wrong_address"] += 1
+            return
+        if not peer.rate.takes(size + IP_UDP_BYTES, line.received_ns):
+            self._engine.rejected["over_rate"] += 1
             return
         peer.bytes_left -= size + IP_UDP_BYTES
         if peer.bytes_left < 0 or len(tally.rows) >= tally.rows_max or sent_ns >> 63:
@@ -342,7 +350,7 @@ class Hub:
         if peer.line is None:
             peer.line, peer.address = line, line.sender
             peer.bytes_left = ticket.max_bytes
-            self._rates[peer.flow] = ticket.max_bits_per_second
+            peer.rate = RateCap(ticket.max_bits_per_second)
             self._engine.emit(FlowOpened(self._test, peer.point, peer.flow, f"{host}:{port}", dscp))
         peer.heard_ns = line.received_ns
         peer.stopped = False

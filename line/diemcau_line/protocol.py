@@ -56,6 +56,8 @@ class StartHub:
     bind: tuple[str, ...] = ("0.0.0.0",)  # noqa: S104  # the hub serves the district's network
     port: Annotated[int, Within(0, 65_535)] = 0
     dscp: Dscp = 34
+    max_bits_per_second: Annotated[float, Within(0, 1e11, above=True)] = 1e9
+    """No step may make the hub send more than this to all points together (IP layer)."""
     open_stamp: bool = False
     """Also answer unauthenticated STAMP (RFC 8762 section 4.1.1); off by default."""
     command: Literal["start_hub"] = "start_hub"

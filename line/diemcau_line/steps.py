@@ -1,7 +1,7 @@
 """One step at one end: its senders and tallies, its guards, its figures in the end."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from diemcau_line.analyst import Job
 from diemcau_line.engine import EndMeter, Engine
 from diemcau_line.pacer import Repeated
 from diemcau_line.protocol import GRACE_SECONDS
+from diemcau_line.ratecap import RateCap
 from diemcau_line.sender import FlowSender, SendOrder
 from diemcau_line.sockets import Address, MeasuringSocket
 from diemcau_line.tally import SentCount, Tally
@@ -40,6 +41,8 @@ class Peer:
     line: MeasuringSocket | None = None
     address: Address | None = None
     bytes_left: int = 1 << 62
+    rate: RateCap = field(default_factory=RateCap)
+    """What the ticket allows to come in."""
     heard_ns: int = 0
     stopped: bool = False
     """The other end wants no more traffic: it has left the test."""
@@ -125,7 +128,9 @@ class StepRun:
             self._begin(now_ns)
         elif self._phase is _Phase.RUNNING and now_ns >= self.plan.end_ns:
             self._end(now_ns)
-        elif self._phase is _Phase.GRACE and now_ns >= self.plan.end_ns + GRACE_SECONDS * _NS:
+        elif self._phase is _Phase.GRACE and (
+            now_ns >= self.plan.end_ns + GRACE_SECONDS * _NS or self._nothing_missing()
+        ):
             self._analyse()
 
     def step_end(self, packet: StepEnd) -> None:
@@ -195,6 +200,11 @@ class StepRun:
         )
         self._repeats.append(repeat)
         self._engine.pacer.add(repeat, now_ns)
+
+    def _nothing_missing(self) -> bool:
+        """Tell whether all that the other ends say they sent is here: then nothing is late."""
+        legs = [leg for leg in self.legs.values() if leg.opened]
+        return bool(self.plan.rate_ratio and legs) and all(leg.tally.is_whole for leg in legs)
 
     def _analyse(self) -> None:
         self._phase = _Phase.ANALYSING

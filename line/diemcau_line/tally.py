@@ -30,6 +30,14 @@ class Tally:
         """Packets so far, copies included."""
         return len(self.rows) // ROW
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every packet came that the sender counted, copies left out."""
+        count = self.count
+        if count is None or self.received < count.stop - count.first - count.errors:
+            return False
+        return len(set(self.rows[::ROW])) >= count.stop - count.first - count.errors
+
     def close(self) -> "array[int]":
         """Take no more rows; return those there are, for another thread to read."""
         self.rows_max = 0

@@ -172,11 +172,8 @@ class Server:
         config = self._config
         profile = config.profile(config.default_profile)
         measuring = self._measuring = MeasuringEnd(
-            host=config.measure.host,
-            port=config.measure.port,
-            points=[(key.hub, key.point) for key in self._board.records],
-            advertise_host=config.measure.advertise_host,
-            packets_per_second=config.measure.packets_per_second,
+            config.measure,
+            [(key.hub, key.point) for key in self._board.records],
             dscp=profile.dscp if profile else 34,
         )
         try:

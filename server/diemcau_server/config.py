@@ -70,12 +70,13 @@ class StoreConfig(_Section):
 
 
 class MeasureConfig(_Section):
-    """The measuring end's UDP port and the light flow that points keep to it."""
+    """The measuring end's UDP port, the light flow that points keep to it, and its bound."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: Port = 8620
     advertise_host: str | None = None
     packets_per_second: float = Field(default=2, gt=0, le=50)
+    max_bits_per_second: float = Field(default=1e9, ge=1e5, le=1e11)
 
 
 class PointConfig(_Section):

@@ -1,10 +1,12 @@
 """From what came in during a test to evidence per point, and on to its result; pure (SPEC 6, 8)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from diemcau_contract.attribution import Attribution, HubDirectionFigures
 from diemcau_contract.causes import Cause
-from diemcau_contract.judge import LoadEvidence, PointEvidence, PointVerdict
+from diemcau_contract.evidence import LoadEvidence, PointEvidence, StepEvidence
+from diemcau_contract.judge import PointVerdict
 from diemcau_contract.measurements import (
     EndStatistics,
     SenderStatistics,
@@ -26,9 +28,13 @@ from diemcau_contract.result import (
     Sentence,
 )
 from diemcau_contract.words import Direction, Status, StepKind, Verdict
+from diemcau_server.steps import StepPlan
 
-_UP_CAUSES = frozenset({Cause.OWN_LINE_UP, Cause.OWN_LINE})
-_DOWN_CAUSES = frozenset({Cause.OWN_LINE_DOWN, Cause.OWN_LINE})
+_HUB_VERDICTS = {
+    Status.OK: Verdict.READY,
+    Status.WARN: Verdict.DEGRADED,
+    Status.BAD: Verdict.NOT_READY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +72,33 @@ class JudgedPoint:
 
 
 def point_evidence(
-    record: PointRecord, kinds: Sequence[StepKind], *, complete: bool, hub_port: int
+    record: PointRecord,
+    steps: Sequence[StepPlan],
+    *,
+    joined: Sequence[str],
+    complete: bool,
+    hub_port: int,
 ) -> PointEvidence:
     """Assemble one point's evidence.
 
-    ``kinds`` are the kinds of the test's steps by number. A point that accepted and was never
-    heard again counts as silent: nothing that it measured is there. Without the point's own
-    account of a step its traffic is not taken either, for nobody vouches for its sender.
+    ``steps`` are the test's steps by number, ``joined`` the points that took part. A point that
+    accepted and was never heard again counts as silent: nothing that it measured is there. Without
+    the point's own account of a step its traffic is not taken either, for nobody vouches for its
+    sender.
     """
+    kinds = [step.kind for step in steps]
     said_why = record.refused or record.udp_answered is False
-    heard = said_why or bool(record.steps) or record.devices is not None
+    told_steps = {number for number in record.steps if kinds[number] is not StepKind.PREFLIGHT}
+    heard = said_why or bool(told_steps) or record.devices is not None
     evidence = PointEvidence(
         point=record.point,
         name=record.name,
         agent_answered=record.accepted and heard,
         udp_answered=record.udp_answered,
+        preflight=_stamp(record, kinds, StepKind.PREFLIGHT),
         idle=_stamp(record, kinds, StepKind.IDLE),
         loaded=_stamp(record, kinds, StepKind.REHEARSAL),
+        steps=tuple(_other_steps(record, steps, joined)),
         devices=record.devices.devices if record.devices else (),
         devices_expected=record.devices is None,
         host=record.devices.host if record.devices else None,
@@ -95,12 +111,42 @@ def point_evidence(
         # In the traffic and then no account of it: its agent is gone, whatever came before.
         return replace(evidence, agent_answered=evidence.agent_answered and not record.joined)
     hub = record.hub.get(number, HubFigures())
+    up, down = _loads(told, hub)
     return replace(
         evidence,
-        up=LoadEvidence(counted(hub.up, told.up_sender), told.up_sender),
-        down=LoadEvidence(counted(told.down, hub.down_sender), hub.down_sender),
-        point_end=told.end,
-        hub_end=hub.end,
+        up=up,
+        down=down,
+        point_end=_with_all_steps(told.end, [one.end for one in record.steps.values()]),
+        hub_end=_with_all_steps(hub.end, [one.end for one in record.hub.values()]),
+    )
+
+
+def _with_all_steps(
+    end: EndStatistics | None, ends: Sequence[EndStatistics | None]
+) -> EndStatistics | None:
+    """Return the rehearsal's guards with every step of the clock in the whole test."""
+    if end is None:
+        return None
+    steps = [one.clock_step_seconds for one in ends if one and one.clock_step_seconds]
+    return replace(end, clock_step_seconds=max(steps, key=abs, default=None))
+
+
+def _other_steps(
+    record: PointRecord, steps: Sequence[StepPlan], joined: Sequence[str]
+) -> Iterator[StepEvidence]:
+    for number, step in enumerate(steps):
+        told = record.steps.get(number)
+        if step.kind not in {StepKind.GROUPS, StepKind.MARGIN} or told is None:
+            continue
+        up, down = _loads(told, record.hub.get(number, HubFigures()))
+        together = sum(step.includes(point) for point in joined)
+        yield StepEvidence(step.kind, step.rate_ratio, together, up, down)
+
+
+def _loads(told: StepResult, hub: HubFigures) -> tuple[LoadEvidence, LoadEvidence]:
+    return (
+        LoadEvidence(counted(hub.up, told.up_sender), told.up_sender),
+        LoadEvidence(counted(told.down, hub.down_sender), hub.down_sender),
     )
 
 
@@ -133,24 +179,23 @@ def counted(
     )
 
 
-def hub_line(judged: Sequence[JudgedPoint]) -> HubLine:
-    """Judge the hub's line by the sums over all points in the rehearsal.
-
-    Without a step in groups one bad shared line cannot be told from many bad own lines: where
-    more than half of the validly measured points are bad in one direction the verdict is
-    ``unknown``. It is ``ready`` where at least half of the points were measured validly.
-    """
-    valid = [one for one in judged if _is_valid(one)]
-    up = _sum([one.evidence.up.traffic for one in valid])
-    down = _sum([one.evidence.down.traffic for one in valid])
-    bad_up, bad_down = (
-        sum(1 for one in valid if one.said.cause in causes and _is_line_bad(one.said))
-        for causes in (_UP_CAUSES, _DOWN_CAUSES)
+def hub_line(attribution: Attribution, *, complete: bool) -> HubLine:
+    """Put the hub's line into the form of ``diemcau.test/1``; a short test never calls it ready."""
+    figures = {way: attribution.figures(way) for way in Direction}
+    found = {way: one.status for way, one in figures.items()}
+    status = next(
+        (one for one in (Status.BAD, Status.UNKNOWN, Status.WARN) if one in found.values()),
+        Status.OK,
     )
-    proven = valid and 2 * len(valid) >= len(judged)
-    if proven and 2 * max(bad_up, bad_down) <= len(valid):
-        return HubLine(verdict=Verdict.READY, cause=None, up=up, down=down)
-    return HubLine(verdict=Verdict.UNKNOWN, cause=Cause.UNKNOWN, up=up, down=down)
+    verdict = _HUB_VERDICTS.get(status, Verdict.UNKNOWN)
+    cause = None if verdict is Verdict.READY else Cause.UNKNOWN
+    if status in {Status.BAD, Status.WARN}:
+        ways = [way for way, one in found.items() if one is status]
+        cause = Cause(f"hub_line_{ways[0]}" if len(ways) == 1 else "hub_line")
+    elif not complete:
+        verdict, cause = Verdict.UNKNOWN, Cause.UNKNOWN
+    up, down = (_hub_direction(figures[way]) for way in (Direction.UP, Direction.DOWN))
+    return HubLine(verdict=verdict, cause=cause, up=up, down=down)
 
 
 def point_result(judged: JudgedPoint) -> PointResult:
@@ -194,32 +239,12 @@ def _stamp(
     return told.stamp if told else None
 
 
-def _is_valid(one: JudgedPoint) -> bool:
-    """Tell whether both directions were measured and no guard was broken."""
-    broken = any(
-        finding.status is Status.UNKNOWN and finding.rule.startswith(("test.", "line."))
-        for finding in one.said.findings
-    )
-    evidence = one.evidence
-    measured = evidence.up.traffic is not None and evidence.down.traffic is not None
-    return bool(evidence.agent_answered and evidence.udp_answered and measured and not broken)
-
-
-def _is_line_bad(said: PointVerdict) -> bool:
-    return any(
-        finding.status is Status.BAD
-        and finding.rule.startswith((f"line.{Direction.UP}.", f"line.{Direction.DOWN}."))
-        for finding in said.findings
-    )
-
-
-def _sum(traffic: Sequence[TrafficStatistics | None]) -> HubDirection | None:
-    present = [one for one in traffic if one is not None]
-    if not present:
+def _hub_direction(figures: HubDirectionFigures) -> HubDirection | None:
+    if not figures.offered_bits_per_second:
         return None
     return HubDirection(
-        offered_bits_per_second=sum(one.offered_bits_per_second for one in present),
-        carried_bits_per_second=sum(one.carried_bits_per_second for one in present),
+        offered_bits_per_second=figures.offered_bits_per_second,
+        carried_bits_per_second=figures.carried_bits_per_second,
     )
 
 

@@ -35,14 +35,15 @@ from diemcau_line.protocol import (
     TestOpened,
 )
 from diemcau_line.worker import WorkerGoneError, WorkerProcess
+from diemcau_server.config import MeasureConfig
 from diemcau_server.evidence import HubFigures
 from diemcau_server.flows import FlowOrder, ticket_of
-from diemcau_server.steps import StepsOfTest
+from diemcau_server.steps import Row
 
 READY_SECONDS = 15.0
 """The process imports and binds in 1 s; an old machine that also starts its services needs more."""
 
-LEAD_SECONDS = 1.0
+LEAD_SECONDS = 0.7
 """From planning to the first packet: the command crosses the broker and a bad line meanwhile."""
 
 CLOSE_SECONDS = 2.0
@@ -78,14 +79,6 @@ class TestListener(Protocol):
         """Note that the process has died, and the test with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartOfSteps:
-    """When the steps of a test take place: the first on the loop's clock, all on the hub's."""
-
-    begins_at: float
-    steps: tuple[PlannedStep, ...]
-
-
 @dataclass(slots=True)
 class _Test:
     test: str
@@ -101,19 +94,10 @@ class MeasuringEnd:
     """
 
     def __init__(
-        self,
-        *,
-        host: str,
-        port: int,
-        points: Sequence[tuple[str, str]],
-        advertise_host: str | None = None,
-        packets_per_second: float = 2.0,
-        dscp: int = 34,
+        self, where: MeasureConfig, points: Sequence[tuple[str, str]], *, dscp: int = 34
     ) -> None:
-        self._host = host
-        self._port = port
-        self._advertise_host = advertise_host
-        self._packets_per_second = packets_per_second
+        self._where = where
+        self._port = where.port
         self._dscp = dscp
         self._ssids = {one: number for number, one in enumerate(points, start=1)}
         self._keys = {one: secrets.token_hex(32) for one in points}
@@ -148,11 +132,11 @@ class MeasuringEnd:
             KeyError: the point is not one of this server.
         """
         return MeasureSettings(
-            host=self._advertise_host,
+            host=self._where.advertise_host,
             port=self._port,
             ssid=self._ssids[hub, point],
             key=self._keys[hub, point],
-            packets_per_second=self._packets_per_second,
+            packets_per_second=self._where.packets_per_second,
             dscp=self._dscp,
         )
 
@@ -211,10 +195,12 @@ class MeasuringEnd:
             for one in flows
         }
 
-    async def start_steps(
-        self, test: str, steps: StepsOfTest, points: Sequence[str]
-    ) -> StartOfSteps:
-        """Plan all steps of an opened test for those of its ``points`` that take part.
+    async def plan_steps(
+        self, test: str, rows: Sequence[Row], points: Sequence[str], begins_at: float
+    ) -> tuple[PlannedStep, ...]:
+        """Plan steps of an opened test for those of its ``points`` that take part in them.
+
+        ``begins_at`` is the start of the test's first step on the loop's clock.
 
         Raises:
             MeasuringError: the process is not there, refuses, or has forgotten the test.
@@ -223,23 +209,19 @@ class MeasuringEnd:
         if current is None or current.test != test:
             message = f"test {test} is not open"
             raise MeasuringError(message)
-        begins_at = asyncio.get_running_loop().time() + LEAD_SECONDS
         planned: list[PlannedStep] = []
-        for number, row, offset in steps.timeline():
-            answer = await self._ask(
-                f"run_step {number}",
-                RunStep(
-                    test=test,
-                    step=number,
-                    kind=row.kind,
-                    flows=tuple(current.flows[point] for point in points if row.includes(point)),
-                    rate_ratio=row.rate_ratio,
-                    starts_in_seconds=max(
-                        0.0, begins_at + offset - asyncio.get_running_loop().time()
-                    ),
-                    duration_seconds=row.duration_seconds,
-                ),
+        for number, row, offset in rows:
+            wait = begins_at + offset - asyncio.get_running_loop().time()
+            command = RunStep(
+                test=test,
+                step=number,
+                kind=row.kind,
+                flows=tuple(current.flows[point] for point in points if row.includes(point)),
+                rate_ratio=row.rate_ratio,
+                starts_in_seconds=max(0.0, wait),
+                duration_seconds=row.duration_seconds,
             )
+            answer = await self._ask(f"run_step {number}", command)
             if isinstance(answer, StepPlanned):
                 planned.append(
                     PlannedStep(
@@ -250,7 +232,7 @@ class MeasuringEnd:
                         rate_ratio=row.rate_ratio,
                     )
                 )
-        return StartOfSteps(begins_at, tuple(planned))
+        return tuple(planned)
 
     async def end_test(self, test: str) -> None:
         """Stop the traffic of ``test`` at once and forget it; a process that does not is ended."""
@@ -327,7 +309,11 @@ class MeasuringEnd:
     async def _ask_starting(self, worker: WorkerProcess) -> Event:
         answer = self._expect("start_hub")
         command = StartHub(
-            ticket_key=self._ticket_key.hex(), bind=(self._host,), port=self._port, dscp=self._dscp
+            ticket_key=self._ticket_key.hex(),
+            bind=(self._where.host,),
+            port=self._port,
+            dscp=self._dscp,
+            max_bits_per_second=self._where.max_bits_per_second,
         )
         try:
             await asyncio.to_thread(worker.send, command)

@@ -24,7 +24,7 @@ _CHUNK_POINTS = 200
 """So many points are rendered between two turns of the event loop."""
 _BATCH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
-_OWN_PACKET_REASONS = ("unknown_flow", "wrong_address", "over_budget")
+_OWN_PACKET_REASONS = ("unknown_flow", "wrong_address", "over_budget", "over_rate")
 """Reasons of the measuring process beside those of the packets themselves."""
 
 _Cached = tuple[tuple[int, bool, bool, bool], PointLines]

@@ -25,6 +25,7 @@ from diemcau_contract.tickets import Ticket, issue
 from diemcau_contract.topics import Down
 from diemcau_contract.words import Status, StepKind
 from diemcau_line import protocol
+from diemcau_line.opening import PREFLIGHT_PACKETS
 from diemcau_line.protocol import (
     Event,
     HubFlow,
@@ -213,7 +214,10 @@ async def test_a_whole_test(broker: Mosquitto, tmp_path: Path) -> None:
         await hub.wait_for(messages.TestNotice, lambda notice: notice.event == "opened")
         step = await measuring.plan_step()
         await hub.say(Down.COMMAND, messages.TestStep(test="t1", steps=(step,)))
-        (result,) = await hub.wait_for(StepResult)
+        (preflight,) = await hub.wait_for(StepResult, lambda one: one.kind is StepKind.PREFLIGHT)
+        (result,) = await hub.wait_for(StepResult, lambda one: one.kind is not StepKind.PREFLIGHT)
+        assert preflight.stamp is not None
+        assert preflight.stamp.packets_sent == PREFLIGHT_PACKETS
         assert result.down is not None
         assert result.down.packets_received > 0
         assert result.up_sender is not None

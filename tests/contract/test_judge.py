@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from diemcau_contract.causes import WORDING, Cause, action
-from diemcau_contract.judge import LoadEvidence, PointEvidence, judge, worst
+from diemcau_contract.evidence import LoadEvidence, PointEvidence
+from diemcau_contract.judge import judge, worst
 from diemcau_contract.measurements import (
     EndStatistics,
     Quantiles,

@@ -45,6 +45,24 @@ def test_test_line_measures_every_point_and_keeps_the_result(district: District)
     assert json.loads(district.command("report", result["test"], "--json").stdout) == result
 
 
+def test_every_step_is_kept_with_the_test_and_explained(district: District) -> None:
+    """Groups and margin stand beside the rehearsal, each second of which can be looked at."""
+    listed = json.loads(district.get("/api/v1/tests"))["tests"]
+    test = listed[0]["test"]
+
+    detail = json.loads(district.get(f"/api/v1/tests/{test}/detail"))
+    explained = district.command("report", test, "bom-bo", "--explain", "--lang", "en").stdout
+
+    for point in detail["points"]:
+        evidence = point["evidence"]
+        steps = [(step["kind"], step["rate_ratio"]) for step in evidence["steps"]]
+        assert steps == [("groups", 1.0), ("margin", 1.2)]
+        assert len(evidence["up"]["traffic"]["bins"]) == 150
+        assert evidence["preflight"]["path_mtu_bytes"] >= 1280
+    for words in ("Clock: hub minus PC", "margin 120 %", "The rehearsal second by second"):
+        assert words in explained
+
+
 def test_metrics_pass_promtool(district: District) -> None:
     """What Prometheus would scrape has no lint and holds every point."""
     promtool = shutil.which("promtool")

@@ -110,7 +110,7 @@ def step_result(
 ) -> StepResult:
     """Return a clean step as its point tells it."""
     number = 2 if kind is StepKind.REHEARSAL else 1
-    loaded = kind is StepKind.REHEARSAL
+    loaded = kind in {StepKind.GROUPS, StepKind.REHEARSAL, StepKind.MARGIN}
     values: dict[str, Any] = {
         "hub": "bu-dang", "point": point, "boot_id": BOOT, "test": test, "step": number,
         "kind": kind, "down": traffic() if loaded else None,

@@ -26,7 +26,7 @@ from diemcau_line.protocol import (
     Refused,
 )
 from diemcau_line.worker import WorkerProcess
-from diemcau_server.config import ServerConfig
+from diemcau_server.config import MeasureConfig, ServerConfig
 from diemcau_server.coordinator import Coordinator, Pace, TimeLimits
 from diemcau_server.errors import PublishError
 from diemcau_server.measuring import MeasuringEnd
@@ -196,14 +196,15 @@ class MeasuredRooms(Rooms):
 def measuring_of(config: ServerConfig, port: int = 0) -> MeasuringEnd:
     """Return a measuring end for the district, not started."""
     points = [(hub.id, point.id) for hub in config.hubs for point in hub.points]
-    return MeasuringEnd(host="127.0.0.1", port=port, advertise_host="127.0.0.1", points=points)
+    where = MeasureConfig(host="127.0.0.1", port=port, advertise_host="127.0.0.1")
+    return MeasuringEnd(where, points)
 
 
 def coordinator_of(
     config: ServerConfig, rooms: Rooms, measuring: MeasuringEnd, store: Any, **changes: Any
 ) -> Coordinator:
     """Return a coordinator with short steps, joined to ``rooms``."""
-    values: dict[str, Any] = {"limits": LIMITS, "full": lambda: SHORT, "quick": lambda: QUICK}
+    values: dict[str, Any] = {"limits": LIMITS, "full": lambda _: SHORT, "quick": lambda _: QUICK}
     pace = Pace(**values | changes)
     coordinator = Coordinator(config, Board.of(config), store, measuring, rooms.publish, pace)
     rooms.coordinator = coordinator

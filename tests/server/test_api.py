@@ -123,7 +123,12 @@ async def test_a_test_is_started_followed_and_read(api: Api) -> None:
     listed = await (await api.get(TESTS)).json()
 
     assert started["points"] == ["bom-bo", "dak-nhau"]
-    assert [step["kind"] for step in started["steps"]] == ["preflight", "idle", "rehearsal"]
+    assert [step["kind"] for step in started["steps"]] == [
+        "preflight",
+        "idle",
+        "rehearsal",
+        "margin",
+    ]
     assert started["estimated_seconds"] > SHORT.duration_seconds
     assert {name for name, _ in told[:-1]} == {"progress"}
     assert told[-1] == ("result", result)

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
+from diemcau_contract.attribution import attribute
 from diemcau_contract.causes import Cause
 from diemcau_contract.judge import judge
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import PlanInFile, Profile
+from diemcau_contract.result import HubLine
 from diemcau_contract.words import StepKind, Verdict
 from diemcau_server.evidence import (
     HubFigures,
@@ -17,9 +19,10 @@ from diemcau_server.evidence import (
     point_evidence,
     point_result,
 )
+from diemcau_server.steps import IDLE, PREFLIGHT, REHEARSAL, group_steps, margin_steps
 from tests.server.district import END, devices_result, lossy, sender, step_result, traffic
 
-KINDS = (StepKind.PREFLIGHT, StepKind.IDLE, StepKind.REHEARSAL)
+STEPS = (PREFLIGHT, IDLE, REHEARSAL)
 PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
 
@@ -40,7 +43,9 @@ def whole(point: str = "bom-bo", **changes: Any) -> PointRecord:
 
 def judged(record: PointRecord) -> JudgedPoint:
     """Judge a record."""
-    evidence = point_evidence(record, KINDS, complete=True, hub_port=8620)
+    evidence = point_evidence(
+        record, STEPS, joined=["bom-bo", "dak-nhau"], complete=True, hub_port=8620
+    )
     return JudgedPoint(evidence, judge(evidence, PROFILE))
 
 
@@ -56,6 +61,16 @@ def test_a_whole_record_is_ready() -> None:
     assert one.said.verdict is Verdict.READY
     assert one.evidence.up.traffic == traffic()
     assert one.evidence.hub_end == END
+
+
+def test_a_step_of_the_clock_counts_whenever_it_happened() -> None:
+    """A clock stepped before the rehearsal is named as well."""
+    stepped = replace(END, clock_step_seconds=-2.0)
+    record = whole()
+    steps = {1: step_result("bom-bo", StepKind.IDLE, end=stepped), 2: record.steps[2]}
+    said = judged(replace(record, steps=steps)).said
+
+    assert (said.verdict, said.cause) == (Verdict.UNKNOWN, Cause.CLOCK_STEP)
 
 
 def test_a_point_that_never_answered_is_silent() -> None:
@@ -116,9 +131,14 @@ def test_a_direction_that_carried_nothing_is_all_lost() -> None:
     assert corrected.offered_bits_per_second == pytest.approx(2000 * 900 * 8 / 15)
 
 
+def shared_line(*points: JudgedPoint, complete: bool = True) -> HubLine:
+    """Compare the points of one test and put the hub's line into words."""
+    return hub_line(attribute([one.evidence for one in points], PROFILE), complete=complete)
+
+
 def test_the_hub_line_sums_what_all_points_carried() -> None:
     """Offered and carried are sums over the validly measured points."""
-    line = hub_line([judged(whole("bom-bo")), with_up(lossy(0.1), "dak-nhau"), judged(whole("x"))])
+    line = shared_line(judged(whole("bom-bo")), with_up(lossy(0.1), "dak-nhau"), judged(whole("x")))
 
     assert line.verdict is Verdict.READY
     assert line.up is not None
@@ -128,7 +148,7 @@ def test_the_hub_line_sums_what_all_points_carried() -> None:
 
 def test_most_points_bad_in_one_direction_leave_the_hub_line_unknown() -> None:
     """Without groups many bad own lines cannot be told from one bad shared line."""
-    line = hub_line([with_up(lossy(0.1)), with_up(lossy(0.1)), judged(whole())])
+    line = shared_line(with_up(lossy(0.1)), with_up(lossy(0.1), "y"), judged(whole("x")))
 
     assert (line.verdict, line.cause) == (Verdict.UNKNOWN, Cause.UNKNOWN)
 
@@ -139,14 +159,43 @@ def test_too_few_valid_points_leave_the_hub_line_unknown(silent: int) -> None:
     points = [judged(PointRecord("x", "X")) for _ in range(silent)]
     points += [judged(whole()) for _ in range(3 - silent)]
 
-    assert hub_line(points).verdict is Verdict.UNKNOWN
+    assert shared_line(*points).verdict is Verdict.UNKNOWN
 
 
 def test_one_silent_point_does_not_hide_a_good_hub_line() -> None:
-    """The others carried their load."""
-    assert hub_line([judged(whole()), judged(whole()), judged(PointRecord("x", "X"))]).verdict is (
-        Verdict.READY
+    """The others carried their load; a shortened test does not call it ready."""
+    points = [judged(whole("a")), judged(whole("b")), judged(PointRecord("x", "X"))]
+
+    assert shared_line(*points).verdict is Verdict.READY
+    assert shared_line(*points, complete=False).verdict is Verdict.UNKNOWN
+
+
+def test_groups_and_margin_become_evidence_of_their_steps() -> None:
+    """Each loaded step beside the rehearsal says how many shared the hub's line in it."""
+    steps = (
+        *STEPS[:2],
+        *group_steps(["bom-bo", "dak-nhau"]),
+        REHEARSAL,
+        *margin_steps(["bom-bo"], []),
     )
+    record = whole(
+        steps={
+            number: step_result("bom-bo", step.kind, step=number)
+            for number, step in enumerate(steps)
+            if step.includes("bom-bo")
+        },
+        hub={
+            number: HubFigures(up=traffic(), down_sender=sender(), end=END)
+            for number in range(len(steps))
+        },
+    )
+    made = point_evidence(
+        record, steps, joined=["bom-bo", "dak-nhau"], complete=True, hub_port=8620
+    )
+
+    found = [(step.kind, step.rate_ratio, step.together) for step in made.steps]
+    assert found == [(StepKind.GROUPS, 1.0, 1), (StepKind.MARGIN, 1.2, 1)]
+    assert all(step.up.traffic and step.down.traffic for step in made.steps)
 
 
 def test_a_result_holds_what_was_measured_and_nothing_else() -> None:

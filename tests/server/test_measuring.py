@@ -10,7 +10,7 @@ import pytest
 from diemcau_contract.plans import TrafficPlan
 from diemcau_server.evidence import HubFigures
 from diemcau_server.flows import new_flows, planned_bits_per_second
-from diemcau_server.measuring import MeasuringEnd, MeasuringError
+from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
 from tests.server.district import district
 from tests.server.rooms import SHORT, measuring_of
 
@@ -89,14 +89,15 @@ async def test_a_test_is_opened_stepped_and_closed(measuring: MeasuringEnd) -> N
     tickets = await measuring.open_test(
         "t1", new_flows(["bom-bo"], PLAN, PLAN), expires_in_seconds=30, listener=listener
     )
-    start = await measuring.start_steps("t1", SHORT, ["bom-bo"])
+    begins_at = asyncio.get_running_loop().time() + LEAD_SECONDS
+    planned = await measuring.plan_steps("t1", SHORT.timeline(), ["bom-bo"], begins_at)
     async with asyncio.timeout(20):
         await listener.whole.wait()
     await measuring.end_test("t1")
 
     assert set(tickets) == {"bom-bo"}
-    assert [step.step for step in start.steps] == [1, 2]
-    assert start.steps[0].starts_at_hub_ns < start.steps[1].starts_at_hub_ns
+    assert [step.step for step in planned] == [1, 2]
+    assert planned[0].starts_at_hub_ns < planned[1].starts_at_hub_ns
     assert set(listener.figures) == {("bom-bo", 1), ("bom-bo", 2)}
     assert listener.figures["bom-bo", 2].up is None
     assert listener.figures["bom-bo", 2].end is not None
@@ -115,7 +116,7 @@ async def test_a_second_test_is_refused_until_the_first_is_closed(measuring: Mea
 async def test_steps_need_an_open_test(measuring: MeasuringEnd) -> None:
     """Nothing runs for a test that nobody opened."""
     with pytest.raises(MeasuringError, match="not open"):
-        await measuring.start_steps("t9", SHORT, ["bom-bo"])
+        await measuring.plan_steps("t9", SHORT.timeline(), ["bom-bo"], 0.0)
 
 
 async def test_a_killed_process_is_told_and_started_anew(measuring: MeasuringEnd) -> None:

@@ -1,12 +1,28 @@
 """What the server answers, as far as the command line reads it; keys it does not know are left."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from diemcau_contract.causes import Cause
+from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.messages import Utc
 from diemcau_contract.words import Status, Verdict
+
+
+def _if_known(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Leave out evidence that another version has kept in its own form."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
 
 class _Read(BaseModel):
@@ -16,9 +32,9 @@ class _Read(BaseModel):
 class Step(_Read):
     """A planned step."""
 
-    step: int
     kind: str
     duration_seconds: float
+    rate_ratio: float | None = None
 
 
 class Started(_Read):
@@ -62,6 +78,10 @@ class Progress(_Read):
 
     test: str
     phase: str
+    step: int | None = None
+    """Place of the present step in ``steps``; null before the first."""
+    steps: tuple[Step, ...] = ()
+    """The plan as it stands: the last steps follow from what the rehearsal shows."""
     elapsed_seconds: float
     remaining_seconds: float | None = None
     points: tuple[PointProgress, ...] = ()
@@ -115,9 +135,10 @@ class Board(_Read):
 
 
 class PointDetail(_Read):
-    """Logs of a point's probes by device, as ``kind.role``."""
+    """What lies behind a point's verdict; ``logs`` of its probes by device, as ``kind.role``."""
 
     point: str
+    evidence: Annotated[PointEvidence | None, WrapValidator(_if_known)] = None
     logs: dict[str, str] = Field(default_factory=dict)
 
 

@@ -9,10 +9,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.messages import Value
 from diemcau_contract.result import DeviceLine, Finding, PointResult
 from diemcau_server.cli.answers import Detail
 from diemcau_server.cli.language import Speech, mark
+from diemcau_server.cli.line_detail import facts, seconds_table, steps_table
 from diemcau_server.cli.result_table import verdict_and_cause
 from diemcau_server.cli.wording import COLOURS, STATUSES, SYMBOLS, device_name, said
 
@@ -33,6 +35,9 @@ _RULES: Final[Mapping[str, str]] = {
     "jitter": mark("jitter"),
     "reorder": mark("reordered packets"),
     "late_frames": mark("late frames"),
+    "margin": mark("packet loss at 120 % of the plan"),
+    "line.path_mtu": mark("largest packet of the path"),
+    "line.dscp": mark("priority mark (DSCP) on arrival"),
 }
 _PLACES: Final[Mapping[str, str]] = {
     "line.up": mark("line up"),
@@ -59,7 +64,7 @@ def print_explanation(
     points: Sequence[PointResult], detail: Detail, console: Console, say: Speech
 ) -> None:
     """Print all that led to each verdict."""
-    logs = {point.point: point.logs for point in detail.points}
+    known = {point.point: point for point in detail.points}
     for point in points:
         heading = f"{point.name} ({point.point})"
         console.print(Text(f"\n{heading}", style="bold"))
@@ -69,9 +74,12 @@ def print_explanation(
         console.print(Padding(Text(words), (0, 0, 0, 2)))
         console.print(Padding(Text(say.pick(point.action)), (0, 0, 0, 2)))
         console.print(Padding(_findings(point.findings, say), (0, 0, 0, 2)))
+        behind = known.get(point.point)
+        if behind is not None and behind.evidence is not None:
+            _print_line(behind.evidence, console, say)
         for device in point.devices:
             _print_device(device, console, say)
-        _print_logs(logs.get(point.point, {}), console, say)
+        _print_logs(behind.logs if behind else {}, console, say)
 
 
 def rule_words(rule: str, say: Speech) -> str:
@@ -131,6 +139,16 @@ def _findings(findings: Sequence[Finding], say: Speech) -> Table:
             amount(finding.limit, finding.unit, say) if measured else "",
         )
     return table
+
+
+def _print_line(evidence: PointEvidence, console: Console, say: Speech) -> None:
+    for line in facts(evidence, say):
+        console.print(Padding(Text(line), (0, 0, 0, 2)))
+    if evidence.up.traffic is None and evidence.down.traffic is None:
+        return
+    console.print(Padding(steps_table(evidence, say), (0, 0, 0, 2)))
+    console.print(Padding(Text(say("The rehearsal second by second")), (0, 0, 0, 2)))
+    console.print(Padding(seconds_table(evidence, say), (0, 0, 0, 2)))
 
 
 def _print_device(device: DeviceLine, console: Console, say: Speech) -> None:

@@ -1,6 +1,7 @@
 """A running test on standard error: a live table on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -84,7 +85,7 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         """Draw the newest progress."""
-        heading = _heading(self._started.steps, progress, self._say)
+        heading = _heading(progress.steps or self._started.steps, progress, self._say)
         table = live_table(progress.points, self._say)
         self._live.update(Group(heading, table), refresh=True)
 
@@ -94,9 +95,10 @@ class PlainLines:
 
     def __init__(self, console: Console, started: Started, say: Speech) -> None:
         self._console = console
-        self._steps = {step.kind: step for step in started.steps}
+        self._steps = started.steps
         self._say = say
         self._phase = ""
+        self._planned = False
         self._judged: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -113,18 +115,32 @@ class PlainLines:
 
     def show(self, progress: Progress) -> None:
         """Print what is new."""
+        if not self._planned:
+            self._planned = True
+            self._print(progress, self._plan_words(progress.steps or self._steps))
         if progress.phase != self._phase:
             self._phase = progress.phase
-            self._print(progress, self._phase_words(progress.phase))
+            self._print(progress, self._phase_words(progress))
         for point in sorted(progress.points, key=lambda point: vietnamese_key(point.name)):
             if point.verdict is not None and point.point not in self._judged:
                 self._judged.add(point.point)
                 self._print(progress, f"{point.name}: {_verdict_cell(point, self._say)}")
 
-    def _phase_words(self, phase: str) -> str:
-        words = said(PHASES, phase, self._say)
-        step = self._steps.get(phase)
-        return words if step is None else f"{words} ({self._say.number(step.duration_seconds)} s)"
+    def _plan_words(self, steps: Sequence[Step]) -> str:
+        say = self._say
+        order = [
+            f"{said(PHASES, kind, say)} "
+            f"{say.number(sum(step.duration_seconds for step in steps[first:beyond]))} s"
+            for kind, first, beyond in _phases(steps)
+        ]
+        return say("Plan: {order}", order=" → ".join(order))
+
+    def _phase_words(self, progress: Progress) -> str:
+        words = said(PHASES, progress.phase, self._say)
+        if progress.remaining_seconds is None:
+            return words
+        left = self._say("{left} s left", left=self._say.number(progress.remaining_seconds))
+        return f"{words} ({left})"
 
     def _print(self, progress: Progress, words: str) -> None:
         line = f"[{self._say.number(progress.elapsed_seconds):>3} s] {words}"
@@ -159,13 +175,17 @@ def _longest(names: Iterable[str]) -> int:
 
 def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
     text = Text()
-    current = next((n for n, step in enumerate(steps) if step.kind == progress.phase), None)
     over = progress.phase == "judging"
-    for number, step in enumerate(steps):
-        done = over or (current is not None and number < current)
-        symbol = "✓" if done else "▶" if number == current else "○"
-        words = f"{symbol} {said(PHASES, step.kind, say)} {say.number(step.duration_seconds)} s"
-        text.append(words, style="bold" if number == current else "dim")
+    current = None if over else progress.step
+    for kind, first, beyond in _phases(steps):
+        running = current is not None and first <= current < beyond
+        done = over or (current is not None and beyond <= current)
+        symbol = "✓" if done else "▶" if running else "○"
+        seconds = sum(step.duration_seconds for step in steps[first:beyond])
+        words = f"{symbol} {said(PHASES, kind, say)} {say.number(seconds)} s"
+        if running and beyond - first > 1 and current is not None:
+            words += f" ({current - first + 1}/{beyond - first})"
+        text.append(words, style="bold" if running else "dim")
         text.append("  ")
     if current is None:
         text.append(f"▶ {said(PHASES, progress.phase, say)}  ", style="bold")
@@ -175,6 +195,15 @@ def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
         clock = f"{clock}, {left}"
     text.append(f"\n{clock}\n")
     return text
+
+
+def _phases(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
+    """Yield kind, first place and place beyond the last of steps of one kind in a row."""
+    first = 0
+    for kind, row in groupby(steps, key=lambda step: step.kind):
+        beyond = first + sum(1 for _ in row)
+        yield kind, first, beyond
+        first = beyond
 
 
 def _step_cell(point: PointProgress, say: Speech) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,8 +60,8 @@ class Pace:
     """How tests are carried out; the defaults are those of a server, tests have shorter ones."""
 
     limits: TimeLimits = field(default_factory=TimeLimits)
-    full: Callable[[], StepsOfTest] = full_test
-    quick: Callable[[], StepsOfTest] = quick_test
+    full: Callable[[Sequence[str]], StepsOfTest] = full_test
+    quick: Callable[[Sequence[str]], StepsOfTest] = quick_test
     clock: Callable[[], datetime] = _now
     """Tells the wall time, in UTC."""
 
@@ -105,6 +105,7 @@ class Coordinator:
         if self._current is not None:
             order = self._current.order
             raise TestRunningError(order.test, order.asked_by, order.started_at)
+        names = [one.point for one in chosen.points]
         run = TestRun(
             TestOrder(
                 test=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -112,7 +113,7 @@ class Coordinator:
                 points=chosen.points,
                 session=chosen.session,
                 profile=chosen.profile,
-                steps=self._pace.quick() if request.quick else self._pace.full(),
+                steps=(self._pace.quick if request.quick else self._pace.full)(names),
                 asked_by=request.asked_by,
                 started_at=now,
             ),

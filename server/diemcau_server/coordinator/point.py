@@ -1,8 +1,10 @@
 """One point during one test: what it has said so far, and which of it counts."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from diemcau_contract.messages import DevicesResult, StepResult, TestNotice
+from diemcau_contract.words import StepKind
 from diemcau_server.evidence import HubFigures, PointRecord
 
 
@@ -50,7 +52,7 @@ _OPENING = frozenset({PointPhase.WAITING, PointPhase.ACCEPTED})
 class PointRun:
     """Collects what one point and the hub's end say about it; the first word counts."""
 
-    def __init__(self, point: str, name: str, steps: int) -> None:
+    def __init__(self, point: str, name: str) -> None:
         self.point = point
         self.name = name
         self.phase = PointPhase.WAITING
@@ -60,9 +62,8 @@ class PointRun:
         self.devices: DevicesResult | None = None
         self.steps: dict[int, StepResult] = {}
         self.hub: dict[int, HubFigures] = {}
-        self._expected: frozenset[int] = frozenset()
+        self._expected: set[int] = set()
         self._boot_id: str | None = None
-        self._steps_of_test = steps
 
     def take(self, message: TestMessage) -> Ignored | None:
         """Take a message of this test from this point, or say why it does not count."""
@@ -86,11 +87,14 @@ class PointRun:
         """Take what the hub's end measured of this point in ``step``."""
         self.hub.setdefault(step, figures)
 
-    def join(self, expected: frozenset[int]) -> None:
-        """Let an opened point take part in the steps ``expected``."""
+    def join(self) -> None:
+        """Let an opened point take part in the steps that follow."""
         self.joined = True
         self.phase = PointPhase.MEASURING
-        self._expected = expected
+
+    def expect(self, numbers: Collection[int]) -> None:
+        """Wait for the results of the steps ``numbers`` as well."""
+        self._expected |= set(numbers)
 
     def give_up(self) -> None:
         """Note that the point did not answer in time."""
@@ -108,11 +112,16 @@ class PointRun:
         return self.phase in _OPENING
 
     @property
+    def takes_part(self) -> bool:
+        """Whether the point still carries traffic."""
+        return self.joined and self.phase not in _ENDED
+
+    @property
     def awaits_line(self) -> bool:
         """Whether results of its steps are still to come."""
-        if not self.joined or self.phase in _ENDED:
-            return False
-        return bool(self._expected - self.steps.keys() or self._expected - self.hub.keys())
+        return self.takes_part and bool(
+            self._expected - self.steps.keys() or self._expected - self.hub.keys()
+        )
 
     @property
     def awaits_devices(self) -> bool:
@@ -161,7 +170,8 @@ class PointRun:
 
     def _take_step(self, result: StepResult) -> Ignored | None:
         takes_part = self.phase in {PointPhase.OPENED, PointPhase.MEASURING}
-        if not takes_part or not 0 <= result.step < self._steps_of_test:
+        known = result.step in self._expected or result.kind is StepKind.PREFLIGHT
+        if not takes_part or not known:
             return Ignored.LATE
         if result.step in self.steps:
             return Ignored.DUPLICATE

@@ -1,10 +1,13 @@
 """Where a running test stands, as the command line and the pages show it."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict
 
 from diemcau_contract.causes import Cause
-from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_contract.words import DeviceKind, Status, StepKind, Verdict
 from diemcau_server.coordinator.point import PointPhase, PointRun
+from diemcau_server.steps import StepPlan
 
 
 class _Frozen(BaseModel):
@@ -35,11 +38,30 @@ class PointProgress(_Frozen):
     cause: Cause | None
 
 
+class StepProgress(_Frozen):
+    """A step of the plan as it stands now."""
+
+    kind: StepKind
+    duration_seconds: float
+    rate_ratio: float
+
+    @classmethod
+    def of(cls, row: StepPlan) -> Self:
+        """Return a row of the plan."""
+        return cls(kind=row.kind, duration_seconds=row.duration_seconds, rate_ratio=row.rate_ratio)
+
+
 class Progress(_Frozen):
-    """A running test; ``phase`` is ``opening``, the kind of the present step, or ``judging``."""
+    """A running test; ``phase`` is ``opening``, the kind of the present step, or ``judging``.
+
+    ``step`` is the place of the present step in ``steps``, null before the first; the plan grows
+    by what the rehearsal shows.
+    """
 
     test: str
     phase: str
+    step: int | None
+    steps: tuple[StepProgress, ...]
     elapsed_seconds: float
     remaining_seconds: float
     points: tuple[PointProgress, ...]

@@ -9,12 +9,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
+from diemcau_contract.attribution import attribute, every_group_failed
 from diemcau_contract.codec import encode
-from diemcau_contract.judge import PointEvidence, judge, worst
+from diemcau_contract.evidence import PointEvidence
+from diemcau_contract.judge import judge, worst
+from diemcau_contract.line_rules import worst_status
 from diemcau_contract.messages import TestEnd, TestOpen, TestStep
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import TestResult
 from diemcau_contract.topics import Down, UpTopic, down
+from diemcau_contract.validity import line_is_valid
+from diemcau_contract.words import Direction, Status
 from diemcau_line.protocol import GRACE_SECONDS
 from diemcau_server.coordinator.errors import (
     CoordinatorError,
@@ -23,7 +28,7 @@ from diemcau_server.coordinator.errors import (
 )
 from diemcau_server.coordinator.limits import TimeLimits
 from diemcau_server.coordinator.point import Ignored, PointPhase, PointRun, TestMessage
-from diemcau_server.coordinator.progress import Progress, point_progress
+from diemcau_server.coordinator.progress import Progress, StepProgress, point_progress
 from diemcau_server.coordinator.selection import Chosen
 from diemcau_server.errors import PublishError
 from diemcau_server.evidence import (
@@ -35,7 +40,7 @@ from diemcau_server.evidence import (
 )
 from diemcau_server.flows import FlowOrder, new_flows
 from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
-from diemcau_server.steps import StepsOfTest
+from diemcau_server.steps import MARGIN, StepPlan, StepsOfTest, margin_steps, split_steps
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 """Publishes a payload on a topic with QoS 1.
@@ -43,6 +48,10 @@ Publish = Callable[[str, bytes], Awaitable[None]]
 Raises:
     PublishError: the broker did not take it.
 """
+
+DECISION_SECONDS = 1.2
+"""From the rehearsal's end to the steps that follow from it: its last packets, its figures, the
+way of the commands."""
 
 _LOG = logging.getLogger(__name__)
 _EVIDENCE: TypeAdapter[PointEvidence] = TypeAdapter(PointEvidence)
@@ -85,14 +94,16 @@ class TestRun:
     ) -> None:
         self.order = order
         self.outcome: Outcome | None = None
-        count = len(order.steps.steps)
-        self._points = {one.point: PointRun(one.point, one.name, count) for one in order.points}
+        self.steps = order.steps
+        """What is settled so far: the last steps depend on what the rehearsal shows."""
+        self._points = {one.point: PointRun(one.point, one.name) for one in order.points}
         self._measuring = measuring
         self._publish = publish
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._steps_begin: float | None = None
+        self._settled = not order.steps.complete
         self._judging = False
         self._lost = False
         self._pulse = asyncio.Event()
@@ -100,8 +111,11 @@ class TestRun:
     @property
     def estimated_seconds(self) -> float:
         """Time that the test will take when every point answers."""
-        steps = self.order.steps
-        return steps.opening_seconds + LEAD_SECONDS + steps.duration_seconds + GRACE_SECONDS
+        return self.steps.opening_seconds + LEAD_SECONDS + self._line_seconds()
+
+    def outline(self) -> tuple[StepPlan, ...]:
+        """Return the steps in their order, with the margin that follows from the rehearsal."""
+        return self.steps.steps if self._settled else (*self.steps.steps, MARGIN)
 
     async def open(self) -> None:
         """Prepare the measuring end and ask every point to join.
@@ -195,6 +209,8 @@ class TestRun:
         return Progress(
             test=self.order.test,
             phase=self._phase(),
+            step=self._step(),
+            steps=tuple(StepProgress.of(row) for row in self.outline()),
             elapsed_seconds=round(elapsed, 3),
             remaining_seconds=round(remaining, 3),
             points=tuple(point_progress(one, round(ratio, 3)) for one in self._points.values()),
@@ -236,38 +252,75 @@ class TestRun:
         )
         for one in points:
             if one.phase is PointPhase.OPENED:
-                one.join(self.order.steps.numbers_for(one.point))
+                one.join()
 
     async def _run_steps(self, joined: list[PointRun]) -> None:
-        """Start the steps at both ends and wait for what they bring."""
-        steps = self.order.steps
+        """Run the settled steps, then those that follow from what they show."""
+        self._steps_begin = self._loop.time() + LEAD_SECONDS
+        await self._run_from(0, joined)
+        if not self.steps.complete:
+            return
+        evidence = [self._evidence(one) for one in joined]
+        if every_group_failed(evidence, self.order.profile):
+            await self._add(split_steps([one.point for one in joined]), joined)
+            evidence = [self._evidence(one) for one in joined]
+        self._settled = True
+        await self._add(self._margin(evidence), joined)
+
+    def _margin(self, evidence: list[PointEvidence]) -> tuple[StepPlan, ...]:
+        """Return the steps above the plan for what passed, below it for what failed."""
+        profile = self.order.profile
+        valid = [one for one in evidence if line_is_valid(one, profile)]
+        failed = {
+            one.point
+            for one in valid
+            for way in Direction
+            if worst_status(one.load(way).traffic, profile.limits) is Status.BAD
+        }
+        return margin_steps({one.point for one in valid} - failed, failed)
+
+    async def _add(self, rows: tuple[StepPlan, ...], joined: list[PointRun]) -> None:
+        """Append ``rows`` to the test and run them."""
+        if not rows or self._steps_begin is None:
+            return
+        first = len(self.steps.steps)
+        now = self._loop.time() - self._steps_begin
+        self.steps = self.steps.followed_by(rows, now + LEAD_SECONDS)
+        await self._run_from(first, joined)
+
+    async def _run_from(self, first: int, joined: list[PointRun]) -> None:
+        """Start the steps from ``first`` on at both ends and wait for what they bring.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        rows = self.steps.timeline(first)
+        begin = self._steps_begin or self._loop.time()
         try:
             async with asyncio.timeout(self._limits.measuring_seconds):
-                start = await self._measuring.start_steps(
-                    self.order.test, steps, [one.point for one in joined]
+                planned = await self._measuring.plan_steps(
+                    self.order.test, rows, [one.point for one in joined], begin
                 )
         except (MeasuringError, TimeoutError) as error:
             raise measuring_unavailable() from error
-        self._steps_begin = start.begins_at
-        await self._send(
-            {
-                one.point: TestStep(
-                    test=self.order.test,
-                    steps=tuple(
-                        step for step in start.steps if step.step in steps.numbers_for(one.point)
-                    ),
-                )
-                for one in joined
-            }
-        )
-        end = self._steps_begin + steps.duration_seconds
+        commands: dict[str, BaseModel] = {}
+        for one in joined:
+            numbers = {number for number, row, _ in rows if row.includes(one.point)}
+            if numbers and one.takes_part:
+                one.expect(numbers)
+                own = tuple(step for step in planned if step.step in numbers)
+                commands[one.point] = TestStep(test=self.order.test, steps=own)
+        await self._send(commands)
+        end = begin + self.steps.duration_seconds
         await self._until(
             lambda: not any(one.awaits_line for one in joined), end + self._limits.results_seconds
         )
 
     def _result(self) -> TestResult:
         order = self.order
-        judged = [self._judged(one) for one in self._points.values()]
+        evidence = [self._evidence(one) for one in self._points.values()]
+        attribution = attribute(evidence, order.profile)
+        judged = [JudgedPoint(one, judge(one, order.profile, attribution)) for one in evidence]
         points = tuple(point_result(one) for one in judged)
         return TestResult(
             test=order.test,
@@ -277,25 +330,26 @@ class TestRun:
             started_at=order.started_at,
             duration_seconds=round(self._loop.time() - self._began, 3),
             verdict=worst([one.verdict for one in points]),
-            hub_line=hub_line(judged),
+            hub_line=hub_line(attribution, complete=self.steps.complete),
             points=points,
         )
 
-    def _judged(self, one: PointRun) -> JudgedPoint:
-        evidence = point_evidence(
+    def _evidence(self, one: PointRun) -> PointEvidence:
+        joined = [other.point for other in self._points.values() if other.joined]
+        return point_evidence(
             one.record(),
-            [step.kind for step in self.order.steps.steps],
-            complete=self.order.steps.complete,
+            self.steps.steps,
+            joined=joined,
+            complete=self.steps.complete,
             hub_port=self._measuring.port,
         )
-        return JudgedPoint(evidence, judge(evidence, self.order.profile))
 
     def _point_detail(self, one: PointRun) -> dict[str, Any]:
         return {
             "point": one.point,
             "phase": str(one.phase),
             "detail": one.detail,
-            "evidence": _EVIDENCE.dump_python(self._judged(one).evidence, mode="json"),
+            "evidence": _EVIDENCE.dump_python(self._evidence(one), mode="json"),
             "logs": dict(one.devices.logs) if one.devices else {},
         }
 
@@ -348,14 +402,21 @@ class TestRun:
     def _phase(self) -> str:
         if self._judging or self.outcome is not None:
             return "judging"
+        number = self._step()
+        return "opening" if number is None else str(self.steps.steps[number].kind)
+
+    def _step(self) -> int | None:
+        """Return the number of the present step; None before the first."""
         if self._steps_begin is None:
-            return "opening"
-        steps = self.order.steps
-        number = steps.number_at(self._loop.time() - self._steps_begin)
-        return str(steps.steps[number].kind)
+            return None
+        return self.steps.number_at(self._loop.time() - self._steps_begin)
+
+    def _line_seconds(self) -> float:
+        """Return how long the steps take, with those that are expected to follow."""
+        later = 0.0 if self._settled else DECISION_SECONDS + MARGIN.duration_seconds
+        return self.steps.duration_seconds + later + GRACE_SECONDS
 
     def _expected_end(self) -> float:
         if self._steps_begin is None:
             return self._began + self.estimated_seconds
-        end = self._steps_begin + self.order.steps.duration_seconds
-        return end + GRACE_SECONDS
+        return self._steps_begin + self._line_seconds()

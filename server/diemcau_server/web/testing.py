@@ -66,7 +66,7 @@ async def start_test(request: web.Request) -> web.Response:
         profile=run.order.profile.id,
         steps=tuple(
             StepBody(step=number, kind=row.kind, duration_seconds=row.duration_seconds)
-            for number, row in enumerate(run.order.steps.steps)
+            for number, row in enumerate(run.outline())
         ),
         estimated_seconds=run.estimated_seconds,
     )

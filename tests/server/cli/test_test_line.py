@@ -66,10 +66,11 @@ def test_without_a_terminal_progress_is_plain_lines(recorded: Recorded, command:
     recorded.streams = [FULL]
     _, out, err = command("test-line")
     assert err.splitlines() == [
-        "[  0 s] đang vào",
-        "[  1 s] chuẩn bị (2 s)",
+        "[  0 s] Trình tự: chuẩn bị 2 s → đường truyền rảnh 3 s → tổng duyệt 15 s",
+        "[  0 s] đang vào (còn 22 giây)",
+        "[  1 s] chuẩn bị (còn 21 giây)",
         "[  1 s] Xã Đồng Nai: ✗ chưa sẵn sàng: không liên lạc được",
-        "[  6 s] tổng duyệt (15 s)",
+        "[  6 s] tổng duyệt (còn 16 giây)",
     ]
     assert "\x1b" not in out + err
 
@@ -124,7 +125,7 @@ def test_cut_stream_is_taken_up_again(recorded: Recorded, command: Command) -> N
     recorded.streams = [[*FULL[:2], CUT], FULL[2:]]
     code, _, err = command("test-line")
     assert code == 1
-    assert "tổng duyệt (15 s)" in err
+    assert "tổng duyệt (còn 16 giây)" in err
 
 
 def test_result_is_fetched_when_the_test_ended_during_a_cut(

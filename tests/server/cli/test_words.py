@@ -125,13 +125,15 @@ def test_live_table_shows_steps_time_and_rows() -> None:
     console = _terminal(120)
     started = Started.model_validate(
         {"test": "t", "hub": "h", "points": ["bom-bo"], "profile": "p", "steps": [
-            {"step": 0, "kind": "preflight", "duration_seconds": 2},
-            {"step": 3, "kind": "rehearsal", "duration_seconds": 15}]}
+            {"kind": "preflight", "duration_seconds": 2},
+            *[{"kind": "groups", "duration_seconds": 3}] * 4,
+            {"kind": "rehearsal", "duration_seconds": 15}]}
     )  # fmt: skip
     with progress_view(console, started, speech("vi")) as view:
-        view.show(Progress.model_validate(progress("rehearsal", 6.0, "not_ready")[1]))
+        shown = progress("groups", 6.0, "not_ready")[1] | {"step": 2}
+        view.show(Progress.model_validate(shown))
     text = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
-    assert "✓ chuẩn bị 2 s  ▶ tổng duyệt 15 s" in text
+    assert "✓ chuẩn bị 2 s  ▶ theo nhóm 12 s (2/4)  ○ tổng duyệt 15 s" in text
     assert "đã 6 giây, còn 16 giây" in text
     row = next(line for line in text.splitlines() if "Xã Bom Bo" in line)
     assert "đang đo ██░░░  50 %" in row

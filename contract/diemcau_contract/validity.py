@@ -1,0 +1,56 @@
+"""When a measurement says something of the line at all: guards on both ends (SPEC 6.2); pure."""
+
+from collections.abc import Iterator
+
+from diemcau_contract.evidence import LoadEvidence, PointEvidence
+from diemcau_contract.profiles import Profile
+from diemcau_contract.result import Finding
+from diemcau_contract.words import Direction, Status
+
+
+def guard_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
+    """Yield a finding for each guard: ok, or unknown where the measurement is not valid."""
+    guards = profile.guards
+    for direction in Direction:
+        sender = evidence.load(direction).sender
+        if sender is not None:
+            yield _guard(
+                f"test.{direction}.schedule_error",
+                sender.schedule_error_p99_seconds,
+                guards.schedule_error_p99_seconds,
+                "seconds",
+            )
+    for place, end, received in (
+        ("point", evidence.point_end, _received(evidence.down)),
+        ("hub", evidence.hub_end, _received(evidence.up)),
+    ):
+        if end is None:
+            continue
+        if received:
+            drops = end.local_drops / (end.local_drops + received)
+            yield _guard(f"test.{place}.local_drops", drops, guards.local_drop_ratio, "ratio")
+        if end.cpu_ratio is not None:
+            yield _guard(f"test.{place}.cpu", end.cpu_ratio, guards.cpu_ratio, "ratio")
+        step = abs(end.clock_step_seconds or 0.0)
+        yield _guard(f"test.{place}.clock_step", step, guards.clock_step_seconds, "seconds")
+
+
+def line_is_valid(evidence: PointEvidence, profile: Profile) -> bool:
+    """Tell whether both directions of the rehearsal were measured and no guard is broken."""
+    enough = all(
+        (traffic := evidence.load(direction).traffic) is not None
+        and traffic.packets_sent >= profile.guards.packets_min
+        for direction in Direction
+    )
+    answered = evidence.agent_answered and bool(evidence.udp_answered)
+    guards = guard_findings(evidence, profile)
+    return answered and enough and all(one.status is Status.OK for one in guards)
+
+
+def _guard(rule: str, value: float, limit: float, unit: str) -> Finding:
+    status = Status.UNKNOWN if value > limit else Status.OK
+    return Finding(rule=rule, status=status, value=value, limit=limit, unit=unit)
+
+
+def _received(load: LoadEvidence) -> int:
+    return load.traffic.packets_received if load.traffic else 0

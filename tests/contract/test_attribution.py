@@ -1,0 +1,219 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from diemcau_contract.attribution import Attribution, Place, Shared, attribute, every_group_failed
+from diemcau_contract.causes import Cause
+from diemcau_contract.evidence import LoadEvidence, PointEvidence, StepEvidence
+from diemcau_contract.judge import judge
+from diemcau_contract.measurements import (
+    EndStatistics,
+    Quantiles,
+    SenderStatistics,
+    StampStatistics,
+    TrafficStatistics,
+)
+from diemcau_contract.messages import HostState
+from diemcau_contract.profiles import PlanInFile, Profile
+from diemcau_contract.words import Direction, Status, StepKind, Verdict
+
+PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
+PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
+END = EndStatistics(local_drops=0, cpu_ratio=0.2, clock_step_seconds=None, clock_synchronised=True)
+SENDER = SenderStatistics(2500, 1_800_000, 0, 0.0001, 0.001, 0.002)
+RTT = Quantiles(p50=0.01, p95=0.012, p99=0.013, min=0.009, max=0.014)
+STAMP = StampStatistics(150, 150, 0.0, 0.0, RTT, None, None, 0.0, 0.0045)
+UP = Direction.UP
+
+
+def load(loss: float = 0.0, queue: float = 0.002, packets: int = 2500) -> LoadEvidence:
+    """Return one direction with ``loss`` and a queue of ``queue`` seconds (p95)."""
+    spread = 2 * (loss * (1 - loss) / packets) ** 0.5
+    traffic = TrafficStatistics(
+        packets_sent=packets, packets_received=round(packets * (1 - loss)), duplicates=0,
+        loss_ratio=loss, loss_ratio_low=max(0.0, loss - spread), loss_ratio_high=loss + spread,
+        loss_ratio_worst_200ms=loss, loss_ratio_worst_15s=loss, bursts=None,
+        queue_delay_seconds=Quantiles(p50=queue / 2, p95=queue, p99=queue, min=0.0, max=queue),
+        jitter_seconds=0.001, reorder_ratio=0.0, late_frame_ratio=0.0,
+        offered_bits_per_second=1.2e6, carried_bits_per_second=1.2e6 * (1 - loss),
+        duration_seconds=15.0,
+    )  # fmt: skip
+    return LoadEvidence(traffic, SENDER)
+
+
+def step(
+    loss: float, queue: float = 0.002, *, together: int = 4, ratio: float = 1.0
+) -> StepEvidence:
+    """Return a step in a group, or above or below the plan, whose direction up is given."""
+    kind = StepKind.GROUPS if ratio == 1.0 else StepKind.MARGIN
+    return StepEvidence(kind, ratio, together, load(loss, queue, 500), load(packets=500))
+
+
+def point(name: str, up: LoadEvidence, *steps: StepEvidence) -> PointEvidence:
+    """Return a validly measured point whose direction down is clean."""
+    return PointEvidence(
+        point=name, name=name, agent_answered=True, udp_answered=True, idle=STAMP, loaded=STAMP,
+        up=up, down=load(), steps=steps, point_end=END, hub_end=END, devices_expected=False,
+        host=HostState(medium="cable", status=Status.OK),
+    )  # fmt: skip
+
+
+def district(
+    with_all: Sequence[LoadEvidence], in_group: Sequence[StepEvidence], *more: StepEvidence
+) -> list[PointEvidence]:
+    """Return points by what they did with all and in their groups."""
+    return [
+        point(f"p{number}", up, group, *more)
+        for number, (up, group) in enumerate(zip(with_all, in_group, strict=True))
+    ]
+
+
+def causes(points: Sequence[PointEvidence]) -> Mapping[str, Cause | None]:
+    """Judge every point with the attribution of all."""
+    attribution = attribute(points, PROFILE)
+    return {one.point: judge(one, PROFILE, attribution).cause for one in points}
+
+
+def shared(points: Sequence[PointEvidence]) -> Shared:
+    """Return what the direction up has in common."""
+    return attribute(points, PROFILE).figures(UP).shared
+
+
+def test_good_in_the_group_and_bad_with_all_is_the_hub_line() -> None:
+    """Sixteen lines that lose together, and lose nothing four at a time."""
+    losses = [0.043, 0.083, 0.06, 0.055] * 4
+    points = district([load(loss, 0.1) for loss in losses], [step(0.0)] * 16)
+
+    assert shared(points) is Shared.CONGESTION
+    assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
+
+
+def test_two_equal_bad_lines_are_never_the_hub_line() -> None:
+    """The trap: same loss, same queue, at the same time, on two lines of their own."""
+    bad, good = load(0.088, 0.178), load()
+    points = district([bad, bad, *[good] * 6], [step(0.09, 0.178)] * 2 + [step(0.0)] * 6)
+
+    assert shared(points) is Shared.NOTHING
+    assert [causes(points)[name] for name in ("p0", "p1", "p2")] == [
+        Cause.OWN_LINE_UP, Cause.OWN_LINE_UP, None,
+    ]  # fmt: skip
+
+
+def test_two_equal_bad_lines_tested_alone_are_their_own() -> None:
+    """With two points only, equal loss at any load proves nothing shared."""
+    points = district([load(0.09, 0.1)] * 2, [step(0.09, 0.1, together=1)] * 2)
+
+    assert set(causes(points).values()) == {Cause.OWN_LINE_UP}
+
+
+def test_a_bad_line_beside_a_full_hub_line_is_told_apart() -> None:
+    """Bad in its own group already: its own line; the others wait for the hall."""
+    with_all = [load(0.2, 0.1), *[load(0.07, 0.1)] * 7]
+    found = causes(district(with_all, [step(0.15), *[step(0.0)] * 7]))
+
+    assert found["p0"] is Cause.OWN_LINE_UP
+    assert {found[f"p{number}"] for number in range(1, 8)} == {Cause.HUB_LINE_UP}
+
+
+def test_a_queue_of_all_without_loss_is_shared_as_well() -> None:
+    """A deep queue in front of the hall delays everybody before it loses anything."""
+    points = district([load(0.0, 0.2)] * 8, [step(0.0, 0.004)] * 8)
+
+    assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
+
+
+def test_the_same_loss_for_everybody_at_any_load_is_the_hub_line() -> None:
+    """Eight lines that lose 3 % each in every step have one cause, not eight."""
+    points = district([load(0.03)] * 8, [step(0.03)] * 8)
+
+    assert shared(points) is Shared.LOSS
+    assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
+
+
+def test_everybody_bad_in_another_way_is_everybodys_own_line() -> None:
+    """Losses far apart have no common cause."""
+    losses = [0.02, 0.06, 0.12, 0.25]
+    points = district([load(loss) for loss in losses], [step(loss, together=1) for loss in losses])
+
+    assert set(causes(points).values()) == {Cause.OWN_LINE_UP}
+
+
+def test_groups_that_all_fail_are_told_by_points_that_go_alone() -> None:
+    """A hall that carries not even four points is cleared or blamed by single ones."""
+    points = district([load(0.8, 0.1)] * 8, [step(0.5, 0.1)] * 8)
+    alone = [replace(one, steps=(*one.steps, step(0.0, together=1))) for one in points]
+
+    assert every_group_failed(points, PROFILE)
+    assert shared(alone) is Shared.CONGESTION
+
+
+def test_a_group_that_fails_alone_needs_no_single_points() -> None:
+    """The other groups carry as much over the same hall."""
+    points = district([load(0.1)] * 4 + [load()] * 4, [step(0.1)] * 4 + [step(0.0)] * 4)
+
+    assert not every_group_failed(points, PROFILE)
+    assert [causes(points)[name] for name in ("p0", "p4")] == [Cause.OWN_LINE_UP, None]
+
+
+def test_a_hub_line_without_reserve_is_a_warning() -> None:
+    """All good at the plan, all bad at 120 %: the hall has nothing to spare."""
+    above = step(0.08, 0.1, together=8, ratio=1.2)
+    points = district([load()] * 8, [step(0.0)] * 8, above)
+    said = judge(points[0], PROFILE, attribute(points, PROFILE))
+
+    assert (said.verdict, said.cause) == (Verdict.DEGRADED, Cause.HUB_LINE_UP)
+    assert attribute(points, PROFILE).figures(UP).status is Status.WARN
+
+
+def test_an_own_line_without_reserve_is_its_own_warning() -> None:
+    """Only one point is bad at 120 %."""
+    points = district([load()] * 8, [step(0.0)] * 8, step(0.0, together=8, ratio=1.2))
+    short = replace(points[0], steps=(*points[0].steps[:1], step(0.1, together=8, ratio=1.2)))
+    found = causes([short, *points[1:]])
+
+    assert (found["p0"], found["p1"]) == (Cause.OWN_LINE_UP, None)
+
+
+def test_points_that_could_not_measure_blame_nobody() -> None:
+    """A busy PC's losses are no witness against the hall."""
+    busy = replace(END, cpu_ratio=1.0)
+    points = [replace(one, point_end=busy) for one in district([load(0.1)] * 8, [step(0.0)] * 8)]
+
+    assert attribute(points, PROFILE).compared == 0
+    assert attribute(points, PROFILE).figures(UP).status is Status.UNKNOWN
+
+
+def test_without_attribution_a_fault_is_the_points_own() -> None:
+    """Nothing compared, nothing shared."""
+    assert Attribution().place("p0", UP) is Place.OWN
+
+
+def test_the_hub_lines_action_says_what_it_carried_and_what_would_fit() -> None:
+    """A technician reads carried and offered, a bit rate, a number of points and a bandwidth."""
+    lower = step(0.0, together=16, ratio=0.75)
+    points = district([load(0.16, 0.1)] * 16, [step(0.0)] * 16, lower)
+    said = judge(points[0], PROFILE, attribute(points, PROFILE))
+
+    assert "tải được 16,1 trên 19,2 Mbit/s" in said.action.vi
+    assert "carried 16.1 of 19.2 Mbit/s" in said.action.en
+    assert "to 0.77 Mbit/s, or let only 12 points in at a time, or" in said.action.en
+    assert "21.3 Mbit/s" in said.action.en
+
+
+@pytest.mark.parametrize(
+    ("at_75", "at_50", "words"),
+    [
+        (0.0, 0.0, "works at 75 % of the plan (0.77 Mbit/s)"),
+        (0.1, 0.0, "works at 50 % of the plan (0.51 Mbit/s)"),
+        (0.1, 0.1, "was bad at 50 % of the plan as well"),
+    ],
+)
+def test_an_own_lines_action_says_at_which_rate_it_works(
+    at_75: float, at_50: float, words: str
+) -> None:
+    """After a failed rehearsal the lower rates tell what is possible meanwhile."""
+    tried = (step(at_75, ratio=0.75), step(at_50, ratio=0.5))
+    one = point("p0", load(0.1), step(0.1), *tried)
+
+    assert words in judge(one, PROFILE, attribute([one], PROFILE)).action.en
