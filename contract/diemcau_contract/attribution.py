@@ -29,6 +29,8 @@ _SHARE_OF_WARN = 0.5
 _GROUP_SHARE = 0.5
 """In a group, a quarter of the load, a queue that only all together fill stays far below."""
 _OWN_EXCESS = 2.0
+_COUNTERS_SLACK = 0.05
+"""The counters are read some milliseconds before and after the traffic."""
 
 
 class Place(StrEnum):
@@ -54,6 +56,8 @@ class HubDirectionFigures:
     shared: Shared = Shared.NOTHING
     offered_bits_per_second: float = 0.0
     carried_bits_per_second: float = 0.0
+    other_bits_per_second: float | None = None
+    """What else crossed the hub's interfaces meanwhile, by their own counters; None: not known."""
     works_ratio: float | None = None
     """Largest share of the plan at which all points were good; None where none was tried."""
     simultaneous: bool | None = None
@@ -150,6 +154,7 @@ class _Compared:
             shared=self.shared,
             offered_bits_per_second=sum(one.offered_bits_per_second for one in traffic),
             carried_bits_per_second=sum(one.carried_bits_per_second for one in traffic),
+            other_bits_per_second=self._other_traffic(traffic),
             works_ratio=self._works_ratio(),
             simultaneous=_simultaneous(traffic),
             status=status,
@@ -217,6 +222,24 @@ class _Compared:
         ]
         untold = [one for one in bad if not self._alone[one.point]]
         return len(untold) > len(self._points) / 2
+
+    def _other_traffic(self, traffic: Sequence[TrafficStatistics]) -> float | None:
+        """Return what the hub's interfaces carried beyond the test; the points' own sum is known.
+
+        Where they carried less than that, the test went another way (loopback).
+        """
+        ends = [one.hub_end for one in self._points if one.hub_end is not None]
+        if not ends or not traffic:
+            return None
+        up = self._direction is Direction.UP
+        crossed = ends[0].interface_received_bytes if up else ends[0].interface_sent_bytes
+        if crossed is None:
+            return None
+        tested = sum(
+            one.carried_bits_per_second if up else one.offered_bits_per_second for one in traffic
+        )
+        other = crossed * 8 / traffic[0].duration_seconds - tested
+        return other if other > -_COUNTERS_SLACK * tested else None
 
     def _works_ratio(self) -> float | None:
         """Return the largest share of the plan at which every point that was tried was good."""

@@ -96,6 +96,12 @@ class EndStatistics:
     clock_step_seconds: float | None
     """Size of a step of the wall clock seen during the step, or None."""
     clock_synchronised: bool | None
+    interface_received_bytes: int | None = None
+    """All that the machine's network interfaces took in during the step, IP layer; with it goes
+    what is no part of the test."""
+    interface_sent_bytes: int | None = None
+    interface_drops: int | None = None
+    """Packets that the interfaces dropped, both ways."""
 
 
 @dataclass(frozen=True, slots=True)

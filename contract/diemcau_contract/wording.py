@@ -17,6 +17,8 @@ _HUB_WAYS = {
 }
 _SAFE_SHARE = 0.9
 """Of what a full line carried, so much is planned anew: frames vary in size."""
+_WORTH_NAMING = 0.1
+"""Other traffic below this share of the test's explains nothing."""
 _MEGA = 1_000_000
 
 
@@ -110,9 +112,14 @@ def _what_fits(
 
 def _carried(way: Direction, one: HubDirectionFigures) -> Text:
     carried, offered = one.carried_bits_per_second / _MEGA, one.offered_bits_per_second / _MEGA
+    other = one.other_bits_per_second
+    beside_vi = beside_en = ""
+    if other is not None and other > _WORTH_NAMING * one.offered_bits_per_second:
+        beside_vi = f", bên cạnh {_comma(other / _MEGA)} Mbit/s việc khác"
+        beside_en = f", beside {other / _MEGA:.1f} Mbit/s of other traffic"
     return Text(
-        f"{_HUB_WAYS[way].vi} tải được {_comma(carried)} trên {_comma(offered)} Mbit/s",
-        f"{_HUB_WAYS[way].en} it carried {carried:.1f} of {offered:.1f} Mbit/s",
+        f"{_HUB_WAYS[way].vi} tải được {_comma(carried)} trên {_comma(offered)} Mbit/s{beside_vi}",
+        f"{_HUB_WAYS[way].en} it carried {carried:.1f} of {offered:.1f} Mbit/s{beside_en}",
     )
 
 

@@ -21,6 +21,7 @@ from typing import Protocol
 from diemcau_contract.measurements import EndStatistics
 from diemcau_line.analyst import Analyst
 from diemcau_line.clock import Clock, sync_state
+from diemcau_line.interfaces import interface_counts
 from diemcau_line.machine import MachineLoad
 from diemcau_line.pacer import Pacer
 from diemcau_line.protocol import (
@@ -205,6 +206,7 @@ class EndMeter:
         self._lines = lines
         self._drops = sum(line.drops for line in lines)
         self._load = MachineLoad()
+        self._interfaces = interface_counts()
         self._cpu = time.process_time()
         self._begun_ns = engine.clock.now_ns()
         engine.take_lag_seconds()
@@ -218,9 +220,14 @@ class EndMeter:
         self.own_cpu_ratio = (time.process_time() - self._cpu) / elapsed
         self.loop_lag_max_seconds = self._engine.take_lag_seconds()
         stepped = self._engine.take_clock_step_seconds()
+        now, before = interface_counts(), self._interfaces
+        crossed = now.since(before) if now and before else None
         return EndStatistics(
             local_drops=sum(line.drops for line in self._lines) - self._drops,
             cpu_ratio=self._load.ratio(),
             clock_step_seconds=stepped or None,
             clock_synchronised=sync_state().synchronised,
+            interface_received_bytes=crossed.received_bytes if crossed else None,
+            interface_sent_bytes=crossed.sent_bytes if crossed else None,
+            interface_drops=crossed.drops if crossed else None,
         )

@@ -201,6 +201,18 @@ def test_the_hub_lines_action_says_what_it_carried_and_what_would_fit() -> None:
     assert "21.3 Mbit/s" in said.action.en
 
 
+def test_other_traffic_on_the_hubs_interface_is_named() -> None:
+    """The hall's own counters saw more than the test: somebody else uses the line."""
+    busy = replace(END, interface_received_bytes=round((16.1 + 5) * 1e6 / 8 * 15))
+    points = [
+        replace(one, hub_end=busy) for one in district([load(0.16, 0.1)] * 16, [step(0.0)] * 16)
+    ]
+    said = judge(points[0], PROFILE, attribute(points, PROFILE))
+
+    assert "beside 5.0 Mbit/s of other traffic" in said.action.en
+    assert "bên cạnh 5,0 Mbit/s việc khác" in said.action.vi
+
+
 @pytest.mark.parametrize(
     ("at_75", "at_50", "words"),
     [
