@@ -4,11 +4,14 @@ ContractError
 ├── TopicError      a topic that is none of ours
 ├── MessageError    a payload that is not a message of this version (has a ``reason`` code)
 └── DocumentError   a configuration file, with all its problems at once
+ValueMistake        a value that a file must not hold; it becomes one of a file's problems
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from diemcau_contract.causes import Language, Text
 
 
 class ContractError(Exception):
@@ -53,11 +56,24 @@ class Problem:
     file: str
     line: int
     where: str
-    what: str
+    what: Text
 
     def __str__(self) -> str:
+        return self.in_language("en")
+
+    def in_language(self, language: Language) -> str:
+        """Return the problem in one line."""
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.where}: {self.what}" if self.where else f"{place}: {self.what}"
+        what = self.what.in_language(language)
+        return f"{place}: {self.where}: {what}" if self.where else f"{place}: {what}"
+
+
+class ValueMistake(ValueError):  # noqa: N818  # it never leaves the reading of a document
+    """What a validator of a document's model raises: the sentence in both languages."""
+
+    def __init__(self, vi: str, en: str) -> None:
+        super().__init__(en)
+        self.text = Text(vi, en)
 
 
 class DocumentError(ContractError):

@@ -67,7 +67,7 @@ def _tell_problems(error: DocumentError, language: Language) -> int:
     headline = _say("one_problem" if count == 1 else "problems", language).format(count=count)
     print(headline, file=sys.stderr)
     for problem in error.problems:
-        print(f"  {problem}", file=sys.stderr)
+        print(f"  {problem.in_language(language)}", file=sys.stderr)
     return EXIT_USAGE
 
 
