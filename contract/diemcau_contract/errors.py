@@ -3,7 +3,8 @@
 ContractError
 ├── TopicError      a topic that is none of ours
 ├── MessageError    a payload that is not a message of this version (has a ``reason`` code)
-└── DocumentError   a configuration file, with all its problems at once
+├── DocumentError   a configuration file, with all its problems at once
+└── CommandLineError   a command line that means nothing, with its sentence in both languages
 ValueMistake        a value that a file must not hold; it becomes one of a file's problems
 """
 
@@ -82,3 +83,11 @@ class DocumentError(ContractError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class CommandLineError(ContractError):
+    """A mistake on the command line; ``text`` says it and where help is."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.en)
+        self.text = text

@@ -230,14 +230,19 @@ def test_the_real_district_is_whole() -> None:
 
 
 def test_check_only_says_that_a_file_is_valid(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``--check-only`` answers in one line and makes nothing."""
+    """``--check-only`` answers in one line, in the language asked for, and makes nothing."""
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
     file = tmp_path / "district.yaml"
     file.write_text(FILE, encoding="utf-8")
     assert main(["run", "--config", str(file), "--check-only"]) == EXIT_OK
     assert capsys.readouterr().out == f"{file}: cấu hình hợp lệ\n"
     assert main(["run", "--config", str(file), "--check-only", "--lang", "en"]) == EXIT_OK
+    assert capsys.readouterr().out == f"{file}: the configuration is valid\n"
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    assert main(["run", "--config", str(file), "--check-only"]) == EXIT_OK
     assert capsys.readouterr().out == f"{file}: the configuration is valid\n"
     assert [one.name for one in tmp_path.iterdir()] == ["district.yaml"]
 
