@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from diemcau_contract.commandline import wanted_language
+from diemcau_server import __version__
 from diemcau_server.cli import faults
 from diemcau_server.cli.answers import Board
 from diemcau_server.cli.board import print_board
@@ -68,8 +69,25 @@ app = typer.Typer(
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"diemcau {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root(lang: LangOption = None) -> None:
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_version,
+            help=mark("Show the version and exit."),
+        ),
+    ] = False,
+    lang: LangOption = None,
+) -> None:
     pass
 
 

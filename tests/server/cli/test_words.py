@@ -7,6 +7,7 @@ import pytest
 from babel.messages import mofile, pofile
 from rich.console import Console
 
+from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
 from diemcau_server.cli.collation import vietnamese_key
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
@@ -62,6 +63,11 @@ def test_compiled_catalogue_is_that_of_the_text() -> None:
         compiled = BytesIO()
         mofile.write_mo(compiled, pofile.read_po(file))
     assert (CATALOGUE / "diemcau.mo").read_bytes() == compiled.getvalue()
+
+
+def test_version(command: Command) -> None:
+    """--version prints name and version and ends with 0, without any command."""
+    assert command("--version") == (0, f"diemcau {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
