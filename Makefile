@@ -27,17 +27,22 @@ demo: $(RUN) ## a district of 16 rooms on this machine (ARGS=--once ends after o
 
 # Tests that measure real lines run alone: others beside them would be the load that they find.
 # Both parts always run; 5 says that ARGS chose none of a part's tests, which one part may.
+# $(1) and $(2) are what pytest is told for the tests side by side and for those alone.
+define BOTH_PARTS
+$(PYTEST) -n 2 -m "not integration and not lab" $(1) $(ARGS); beside=$$?; \
+$(PYTEST) -n 0 -m "integration or lab" $(2) $(ARGS); alone=$$?; \
+case $$beside,$$alone in \
+0,0|0,5|5,0) ;; \
+*) echo "tests side by side ended with $$beside, tests alone with $$alone" >&2; exit 1 ;; \
+esac
+endef
+
 test: $(DEV) ## all tests; as root, installs the programs that they need
 	@scripts/test-packages.sh
-	@$(PYTEST) -n 2 -m "not integration and not lab" $(ARGS); beside=$$?; \
-	$(PYTEST) -n 0 -m "integration or lab" $(ARGS); alone=$$?; \
-	case $$beside,$$alone in \
-	0,0|0,5|5,0) ;; \
-	*) echo "tests side by side ended with $$beside, tests alone with $$alone" >&2; exit 1 ;; \
-	esac
+	@$(call BOTH_PARTS)
 
-coverage: $(DEV) ## all tests, with branch coverage
-	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 -rs --cov $(ARGS)
+coverage: $(DEV) ## all tests, with branch coverage of both parts together
+	@$(call BOTH_PARTS,--cov --cov-report=,--cov --cov-append)
 
 check: $(DEV) ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

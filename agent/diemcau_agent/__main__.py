@@ -13,6 +13,8 @@ from diemcau_agent import __version__
 from diemcau_agent.config import load_config
 from diemcau_agent.errors import AgentError, ExitCode, UsageError
 from diemcau_contract.causes import Language, Text
+from diemcau_contract.commandline import SpokenParser, wanted_language
+from diemcau_contract.errors import CommandLineError
 
 CONFIG_VARIABLE: Final = "DIEMCAU_AGENT_CONFIG"
 
@@ -33,7 +35,10 @@ _HELP: Final[Mapping[str, Text]] = {
     ),
     "check_only": Text("chỉ kiểm tra tệp cấu hình", "only check the agent's file"),
     "json": Text("in ra JSON", "print JSON"),
-    "lang": Text("ngôn ngữ: vi hoặc en", "language: vi or en"),
+    "lang": Text(
+        "ngôn ngữ: vi hoặc en (mặc định: theo LANG, rồi theo tệp cấu hình)",
+        "language: vi or en (default: as LANG says, then as the agent's file does)",
+    ),
     "verbose": Text("ghi nhật ký chi tiết", "log details"),
     "probes": Text(
         "line, camera, microphone, host (bỏ trống: tất cả)",
@@ -54,29 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     asked = wanted_language(given, os.environ)
     language: Language = asked or "vi"
-    parsed = _parser(language).parse_args(given)
-    _set_up(language, verbose=parsed.verbose)
+    _speak_utf8()
     try:
+        parsed = _parse(given, language)
+        _set_up(language, verbose=parsed.verbose)
         sys.exit(_run(parsed, asked))
     except AgentError as error:
         print(f"{_say('error', language)}: {error.text.in_language(language)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def wanted_language(arguments: Sequence[str], environment: Mapping[str, str]) -> Language | None:
-    """Return the language asked for by ``--lang``, else English by LC_ALL or LANG, else None.
-
-    It must be known before the command line is parsed, since its mistakes are told in it.
-    """
-    for position, argument in enumerate(arguments):
-        name, _, value = argument.partition("=")
-        if name == "--lang":
-            following = arguments[position + 1] if position + 1 < len(arguments) else ""
-            return "en" if (value or following) == "en" else "vi"
-    locale = environment.get("LC_ALL") or environment.get("LANG") or ""
-    return "en" if locale.split(".")[0].split("_")[0] == "en" else None
 
 
 def default_config(environment: Mapping[str, str]) -> Path:
@@ -119,22 +111,33 @@ def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
     return ExitCode.OK
 
 
-def _parser(language: Language) -> argparse.ArgumentParser:
+def _parse(given: Sequence[str], language: Language) -> argparse.Namespace:
+    try:
+        return _parser(language).parse_args(given)
+    except CommandLineError as error:
+        raise UsageError(error.text) from error
+
+
+def _parser(language: Language) -> SpokenParser:
     def say(key: str) -> str:
         return _say(key, language)
 
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, metavar="F", help=say("config"))
-    common.add_argument("--lang", choices=("vi", "en"), help=say("lang"))
-    common.add_argument("--verbose", action="store_true", help=say("verbose"))
-    parser = argparse.ArgumentParser("diemcau-agent", description=say("description"))
-    parser.add_argument("--version", action="version", version=f"diemcau-agent {__version__}")
+    parser = SpokenParser(language=language, prog="diemcau-agent", description=say("description"))
+    parser.add_version(__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", parents=[common], help=say("run"))
+
+    def add_command(name: str) -> SpokenParser:
+        command = commands.add_parser(name, help=say(name), language=language)
+        command.add_argument("--config", type=Path, metavar="F", help=say("config"))
+        command.add_argument("--lang", choices=("vi", "en"), help=say("lang"))
+        command.add_argument("--verbose", action="store_true", help=say("verbose"))
+        return command
+
+    run = add_command("run")
     run.add_argument("--check-only", action="store_true", help=say("check_only"))
-    status = commands.add_parser("status", parents=[common], help=say("status"))
+    status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
-    check = commands.add_parser("check", parents=[common], help=say("check"))
+    check = add_command("check")
     check.add_argument("probes", nargs="*", metavar="PROBE", help=say("probes"))
     check.add_argument("--json", action="store_true", help=say("json"))
     check.add_argument("--explain", action="store_true", help=say("explain"))
@@ -145,11 +148,15 @@ def _say(key: str, language: Language) -> str:
     return _HELP[key].in_language(language)
 
 
-def _set_up(language: Language, *, verbose: bool) -> None:
-    """Log to standard error; a fault of ours is one sentence, its traceback only with --verbose."""
+def _speak_utf8() -> None:
+    """Write Vietnamese also where the system's own encoding cannot (Windows pipes)."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def _set_up(language: Language, *, verbose: bool) -> None:
+    """Log to standard error; a fault of ours is one sentence, its traceback only with --verbose."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

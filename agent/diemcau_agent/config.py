@@ -1,15 +1,11 @@
 """The agent's file (SPEC 7): what it may say, and the plain values that the agent works with."""
 
-import os
-import stat
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,11 +17,12 @@ from pydantic import (
     model_validator,
 )
 
+from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
 from diemcau_contract.causes import Language
-from diemcau_contract.documents import lines_of, parse_document
-from diemcau_contract.errors import DocumentError, Problem
+from diemcau_contract.documents import parse_document, unreadable_problem
+from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -33,7 +30,6 @@ _FORMATS: Final = {
     "camera": ("v4l2", "dshow", "rtsp", "lavfi"),
     "microphone": ("system", "lavfi"),
 }
-_OTHERS_MODE: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +69,9 @@ def load_config(file: Path) -> AgentConfig:
     path = file.absolute()
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        what = f"cannot be read: {error.strerror or error}"
-        raise ConfigError([Problem(str(file), 0, "", what)]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(file), 0, "", "is not UTF-8 text")]) from error
-    problems = list(_file_problems(text, path, str(file)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([unreadable_problem(error, str(file))]) from error
+    problems = list(file_problems(text, path, str(file)))
     try:
         document = parse_document(text, _Document, str(file))
     except DocumentError as error:
@@ -98,18 +91,27 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"is not a URL: {error}") from error
+        raise ValueMistake("không phải URL hợp lệ", f"is not a URL: {error}") from error
     if parts.scheme not in _PORTS or not host:
-        raise ValueError("must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+        raise ValueMistake(
+            "phải là mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
+            "must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
+        )
     if port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must hold nothing but scheme, host and port (1 to 65535)")
+        raise ValueMistake(
+            "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535)",
+            "must hold nothing but scheme, host and port (1 to 65535)",
+        )
     return parts
 
 
 def _broker_url(url: str) -> str:
     if "@" in url:
         # The text is not repeated: it may hold a password.
-        raise ValueError("must not hold a login; use username and password_file")
+        raise ValueMistake(
+            "không được chứa tài khoản; dùng username và password_file",
+            "must not hold a login; use username and password_file",
+        )
     _split(url)
     return url
 
@@ -121,7 +123,9 @@ def _address(text: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise ValueError("must be HOST:PORT, the port 1 to 65535")
+        raise ValueMistake(
+            "phải là HOST:PORT, cổng từ 1 đến 65535", "must be HOST:PORT, the port 1 to 65535"
+        )
     return text
 
 
@@ -135,14 +139,14 @@ class _Broker(_Strict):
     @classmethod
     def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("username", "") is None:
-            raise ValueError("needs a username beside it")
+            raise ValueMistake("cần có username đi kèm", "needs a username beside it")
         return value
 
     @field_validator("ca_file")
     @classmethod
     def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and str(info.data.get("url", "mqtts:")).startswith("mqtt:"):
-            raise ValueError("is of use with mqtts:// only")
+            raise ValueMistake("chỉ dùng với mqtts://", "is of use with mqtts:// only")
         return value
 
 
@@ -157,7 +161,10 @@ class _Source(_Strict):
     @model_validator(mode="after")
     def _has_url(self) -> Self:
         if self.url is None and self.format != "system":
-            raise ValueError(f"a source of format {self.format} needs a url")
+            raise ValueMistake(
+                f"nguồn dạng {self.format} cần có url",
+                f"a source of format {self.format} needs a url",
+            )
         return self
 
 
@@ -175,15 +182,17 @@ class _Device(_Strict):
         allowed = _FORMATS.get(info.data.get("kind", ""), (source.format,))
         if source.format not in allowed:
             kind = info.data["kind"]
-            formats = " or ".join(allowed)
-            raise ValueError(f"format {source.format} is none of a {kind}; use {formats}")
+            raise ValueMistake(
+                f"{kind} không có dạng {source.format}; dùng {' hoặc '.join(allowed)}",
+                f"format {source.format} is none of a {kind}; use {' or '.join(allowed)}",
+            )
         return source
 
     @field_validator("width", "height", "frames_per_second")
     @classmethod
     def _of_a_camera(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and info.data.get("kind") == "microphone":
-            raise ValueError("is asked of cameras only")
+            raise ValueMistake("chỉ dùng cho camera", "is asked of cameras only")
         return value
 
 
@@ -204,48 +213,12 @@ class _Document(_Strict):
         keys = [(device.kind, device.role) for device in devices]
         doubled = sorted({f"{kind} {role}" for kind, role in keys if keys.count((kind, role)) > 1})
         if doubled:
-            raise ValueError(f"each kind and role once; doubled: {', '.join(doubled)}")
+            names = ", ".join(doubled)
+            raise ValueMistake(
+                f"mỗi loại và vai trò chỉ ghi một lần; bị trùng: {names}",
+                f"each kind and role once; doubled: {names}",
+            )
         return devices
-
-
-def _file_problems(text: str, path: Path, shown: str) -> Iterator[Problem]:
-    """Look at the files that the document names, even where the document has other problems."""
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return
-    broker = content.get("broker") if isinstance(content, dict) else None
-    if not isinstance(broker, dict):
-        return
-    lines = lines_of(text)
-    for key, secret in (("password_file", True), ("ca_file", False)):
-        name = broker.get(key)
-        if isinstance(name, str) and name:
-            what = _unusable(_beside(path, name), secret=secret)
-            if what:
-                yield Problem(shown, lines.get(("broker", key), 0), f"broker.{key}", what)
-
-
-def _unusable(path: Path, *, secret: bool) -> str | None:
-    """Say why the file cannot be used, or None."""
-    try:
-        with path.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            content = opened.read(65_536)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror or error}"
-    if secret and sys.platform != "win32" and mode & _OTHERS_MODE:
-        return (
-            f"{path} is open to others (mode {stat.S_IMODE(mode):04o}); "
-            f"only its owner may read it: chmod 600 {path}"
-        )
-    if secret and not content.strip():
-        return f"{path} is empty; write the password on its first line"
-    return None
-
-
-def _beside(path: Path, name: str) -> Path:
-    return Path(os.path.normpath(path.parent / name))
 
 
 def _config(document: _Document, path: Path) -> AgentConfig:
@@ -256,7 +229,7 @@ def _config(document: _Document, path: Path) -> AgentConfig:
         hub=document.hub,
         point=document.point,
         broker=_broker(document.broker, path),
-        state_directory=_beside(path, document.state_directory),
+        state_directory=beside(path, document.state_directory),
         language=document.language,
         measure_address=(parts.hostname or "", parts.port or 0) if parts else None,
         opening_allowed=document.opening_allowed,
@@ -268,7 +241,7 @@ def _broker(broker: _Broker, path: Path) -> Broker:
     url = _split(broker.url)
     password = None
     if broker.password_file is not None:
-        secret = _beside(path, broker.password_file).read_text(encoding="utf-8")
+        secret = beside(path, broker.password_file).read_text(encoding="utf-8")
         password = secret.strip().splitlines()[0]
     return Broker(
         host=url.hostname or "",
@@ -276,7 +249,7 @@ def _broker(broker: _Broker, path: Path) -> Broker:
         tls=url.scheme == "mqtts",
         username=broker.username,
         password=password,
-        ca_file=_beside(path, broker.ca_file) if broker.ca_file else None,
+        ca_file=beside(path, broker.ca_file) if broker.ca_file else None,
     )
 
 

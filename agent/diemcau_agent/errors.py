@@ -38,15 +38,13 @@ class ConfigError(AgentError):
     """The agent's file cannot be used; ``problems`` lists everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        listed = "\n".join(f"  {problem}" for problem in problems)
         count = len(problems)
-        super().__init__(
-            Text(
-                f"tệp cấu hình có {count} lỗi:\n{listed}",
-                f"the configuration has {count} problem{'s' if count > 1 else ''}:\n{listed}",
-            ),
-            ExitCode.USAGE,
-        )
+        vi = [f"tệp cấu hình có {count} lỗi:"]
+        en = [f"the configuration has {count} problem{'s' if count > 1 else ''}:"]
+        for problem in problems:
+            vi.append(f"  {problem.in_language('vi')}")
+            en.append(f"  {problem.in_language('en')}")
+        super().__init__(Text("\n".join(vi), "\n".join(en)), ExitCode.USAGE)
         self.problems = tuple(problems)
 
 

@@ -1,19 +1,22 @@
 """YAML text into checked values, with every mistake named by file and line (SPEC 7)."""
 
 import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from diemcau_contract.causes import Text
 from diemcau_contract.errors import DocumentError, Problem
-from diemcau_contract.words import ID_PATTERN
-
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
-"""User and password within an address: a log must not learn them from a mistake."""
+from diemcau_contract.mistakes import (
+    doubled_key_text,
+    mistake_text,
+    syntax_text,
+    unknown_key_text,
+    unreadable_text,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
@@ -82,8 +85,7 @@ def _duplicate_keys(node: yaml.Node | None, file: str) -> Iterator[Problem]:
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.value in seen:
-                what = f"key given twice (first on line {seen[key.value]}); keep one"
-                yield Problem(file, line, str(key.value), what)
+                yield Problem(file, line, str(key.value), doubled_key_text(seen[key.value]))
             seen[key.value] = line
             yield from _duplicate_keys(value, file)
     elif isinstance(node, yaml.SequenceNode):
@@ -91,10 +93,16 @@ def _duplicate_keys(node: yaml.Node | None, file: str) -> Iterator[Problem]:
             yield from _duplicate_keys(value, file)
 
 
+def unreadable_problem(error: OSError | UnicodeDecodeError, file: str) -> Problem:
+    """Return the problem of a document whose text cannot be had at all."""
+    why = unreadable_text(error)
+    return Problem(file, 0, "", Text(f"không đọc được: {why.vi}", f"cannot be read: {why.en}"))
+
+
 def _syntax_problem(error: Exception, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error)
-    return Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {what}")
+    return Problem(file, mark.line + 1 if mark else 0, "", syntax_text(what))
 
 
 def _problem(
@@ -126,68 +134,12 @@ def _dotted(place: Place) -> str:
     return text
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_field_names(model)), n=1)
-        if near:
-            return f"unknown key; did you mean {near[0]!r}?"
-        allowed = ", ".join(sorted(_keys_at(model, detail["loc"][:-1])))
-        return f"unknown key; allowed: {allowed}" if allowed else "unknown key"
-    if kind == "missing":
-        return "missing; this key is required"
-    context = detail.get("ctx", {})
-    if kind == "string_pattern_mismatch" and context.get("pattern") == ID_PATTERN:
-        sentence = "not an id; use a-z, 0-9 and '-', at most 63 characters"
-    elif kind in _SENTENCES:
-        sentence = _SENTENCES[kind].format(**{key: _whole(value) for key, value in context.items()})
-    else:
-        message = detail["msg"].removeprefix("Value error, ")
-        sentence = message[:1].lower() + message[1:]
-    return f"{sentence}{_shown(detail['input'])}"
-
-
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_DATE = "must be a date and time such as 2026-03-14T07:30:00"
-_SENTENCES: Mapping[str, str] = {
-    "string_type": "must be text",
-    "string_too_short": "must have at least {min_length} character(s)",
-    "string_too_long": "must have at most {max_length} characters",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-    "too_short": "must have at least {min_length} entry",
-    "too_long": "must have at most {max_length} entries",
-    "model_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "dict_type": "must be a mapping of keys",
-    "dataclass_type": "must be a mapping of keys",
-    "datetime_type": _DATE,
-    "datetime_parsing": _DATE,
-    "datetime_from_date_parsing": _DATE,
-    "datetime_object_invalid": _DATE,
-}
-"""What is allowed, by kind of mistake, in the words of whoever writes the file."""
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict | list | tuple):
-        return ""
-    return f" (got {_CREDENTIALS.sub('//***@', repr(value))})"
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> Text:
+    if detail["type"] != "extra_forbidden":
+        return mistake_text(detail)
+    near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_field_names(model)), n=1)
+    allowed = sorted(_keys_at(model, detail["loc"][:-1]))
+    return unknown_key_text(near, allowed)
 
 
 def _field_names(model: type[BaseModel]) -> set[str]:

@@ -3,12 +3,16 @@
 ContractError
 ├── TopicError      a topic that is none of ours
 ├── MessageError    a payload that is not a message of this version (has a ``reason`` code)
-└── DocumentError   a configuration file, with all its problems at once
+├── DocumentError   a configuration file, with all its problems at once
+└── CommandLineError   a command line that means nothing, with its sentence in both languages
+ValueMistake        a value that a file must not hold; it becomes one of a file's problems
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from diemcau_contract.causes import Language, Text
 
 
 class ContractError(Exception):
@@ -53,11 +57,24 @@ class Problem:
     file: str
     line: int
     where: str
-    what: str
+    what: Text
 
     def __str__(self) -> str:
+        return self.in_language("en")
+
+    def in_language(self, language: Language) -> str:
+        """Return the problem in one line."""
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.where}: {self.what}" if self.where else f"{place}: {self.what}"
+        what = self.what.in_language(language)
+        return f"{place}: {self.where}: {what}" if self.where else f"{place}: {what}"
+
+
+class ValueMistake(ValueError):  # noqa: N818  # it never leaves the reading of a document
+    """What a validator of a document's model raises: the sentence in both languages."""
+
+    def __init__(self, vi: str, en: str) -> None:
+        super().__init__(en)
+        self.text = Text(vi, en)
 
 
 class DocumentError(ContractError):
@@ -66,3 +83,11 @@ class DocumentError(ContractError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class CommandLineError(ContractError):
+    """A mistake on the command line; ``text`` says it and where help is."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.en)
+        self.text = text

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from diemcau_contract.errors import ValueMistake
 from diemcau_contract.identifiers import Identifier
 from diemcau_contract.plans import (
     AUDIO_MAX_BITS_PER_SECOND,
@@ -34,8 +35,10 @@ class Limit(BaseModel):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.warn > self.bad:
-            message = f"warn ({self.warn:g}) must not be above bad ({self.bad:g})"
-            raise ValueError(message)
+            raise ValueMistake(
+                f"warn ({self.warn:g}) không được lớn hơn bad ({self.bad:g})",
+                f"warn ({self.warn:g}) must not be above bad ({self.bad:g})",
+            )
         return self
 
 

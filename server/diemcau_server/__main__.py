@@ -1,18 +1,21 @@
 """The command ``diemcau-server``."""
 
-import argparse
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diemcau_contract.causes import Language, Text
-from diemcau_contract.errors import DocumentError
+from diemcau_contract.commandline import SpokenParser, wanted_language
+from diemcau_contract.errors import CommandLineError, DocumentError
 from diemcau_server import __version__
 from diemcau_server.app import run_server
 from diemcau_server.config import ServerConfig, load_config
 from diemcau_server.errors import ServerError
+
+_NAME = "diemcau-server"
 
 EXIT_OK = 0
 EXIT_RUNTIME = 1
@@ -27,7 +30,10 @@ _HELP: Mapping[str, Text] = {
     "config": Text("tệp cấu hình (YAML)", "configuration file (YAML)"),
     "check": Text("chỉ kiểm tra tệp cấu hình rồi thoát", "only check the file, then exit"),
     "ready": Text("ghi tệp này khi máy chủ đã sẵn sàng", "write this file when all is listening"),
-    "lang": Text("ngôn ngữ thông báo", "language of messages"),
+    "lang": Text(
+        "ngôn ngữ: vi hoặc en (mặc định: vi, hoặc theo LANG)",
+        "language: vi or en (default: vi, or as LANG says)",
+    ),
     "valid": Text("cấu hình hợp lệ", "the configuration is valid"),
     "problems": Text("Tệp cấu hình có {count} lỗi:", "Configuration has {count} problems:"),
     "one_problem": Text("Tệp cấu hình có 1 lỗi:", "Configuration has 1 problem:"),
@@ -38,8 +44,12 @@ _HELP: Mapping[str, Text] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 cannot run, 2 usage or configuration."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    language = _language(given)
-    asked = _parser(language).parse_args(given)
+    language: Language = wanted_language(given, os.environ) or "vi"
+    try:
+        asked = _parser(language).parse_args(given)
+    except CommandLineError as error:
+        print(f"{_NAME}: {error.text.in_language(language)}", file=sys.stderr)
+        return EXIT_USAGE
     try:
         config = load_config(asked.config)
     except DocumentError as error:
@@ -67,28 +77,22 @@ def _tell_problems(error: DocumentError, language: Language) -> int:
     headline = _say("one_problem" if count == 1 else "problems", language).format(count=count)
     print(headline, file=sys.stderr)
     for problem in error.problems:
-        print(f"  {problem}", file=sys.stderr)
+        print(f"  {problem.in_language(language)}", file=sys.stderr)
     return EXIT_USAGE
 
 
-def _parser(language: Language) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="diemcau-server", description=_say("about", language))
-    parser.add_argument("--version", action="version", version=__version__)
+def _parser(language: Language) -> SpokenParser:
+    parser = SpokenParser(language=language, prog=_NAME, description=_say("about", language))
+    parser.add_version(__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help=_say("run", language))
-    run.add_argument("--config", type=Path, required=True, help=_say("config", language))
+    run = commands.add_parser("run", help=_say("run", language), language=language)
+    run.add_argument(
+        "--config", type=Path, required=True, metavar="F", help=_say("config", language)
+    )
     run.add_argument("--check-only", action="store_true", help=_say("check", language))
-    run.add_argument("--ready-file", type=Path, help=_say("ready", language))
-    run.add_argument("--lang", choices=("vi", "en"), default="vi", help=_say("lang", language))
+    run.add_argument("--ready-file", type=Path, metavar="F", help=_say("ready", language))
+    run.add_argument("--lang", choices=("vi", "en"), help=_say("lang", language))
     return parser
-
-
-def _language(arguments: Sequence[str]) -> Language:
-    """Return the language before the arguments are parsed: help and errors need it."""
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        if argument == "--lang=en" or (before == "--lang" and argument == "en"):
-            return "en"
-    return "vi"
 
 
 def _say(key: str, language: Language) -> str:

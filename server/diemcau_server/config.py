@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from diemcau_contract.documents import lines_of, parse_document
-from diemcau_contract.errors import DocumentError, Problem
+from diemcau_contract.documents import lines_of, parse_document, unreadable_problem
+from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 from diemcau_contract.profiles import Profile
 from diemcau_server import config_checks, secret_files
@@ -22,18 +22,24 @@ Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 def _broker_url(url: str) -> str:
     if not re.fullmatch(r"embedded|mqtts?://[^/@\s]+/?", url):
-        message = "must be 'embedded', mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
-        raise ValueError(message)
+        raise ValueMistake(
+            "phải là 'embedded', mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
+            "must be 'embedded', mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
+        )
     return url
 
 
 def _store_url(url: str) -> str:
     if re.fullmatch(r"postgresql://[^@\s]*:[^@\s]*@\S+", url):
-        message = "must hold no password; name a file by password_file"
-        raise ValueError(message)
+        raise ValueMistake(
+            "không được chứa mật khẩu; ghi mật khẩu vào một tệp, chỉ tệp bằng password_file",
+            "must hold no password; name a file by password_file",
+        )
     if not re.fullmatch(r"sqlite:///\S+|postgresql://\S+", url):
-        message = "must be sqlite:///FILE or postgresql://USER@HOST[:PORT]/DATABASE"
-        raise ValueError(message)
+        raise ValueMistake(
+            "phải là sqlite:///FILE hoặc postgresql://USER@HOST[:PORT]/DATABASE",
+            "must be sqlite:///FILE or postgresql://USER@HOST[:PORT]/DATABASE",
+        )
     return url
 
 
@@ -188,16 +194,14 @@ def load_config(path: Path) -> ServerConfig:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise DocumentError([Problem(str(path), 0, "", f"cannot be read: {reason}")]) from error
-    problems: list[Problem] = []
+        raise DocumentError([unreadable_problem(error, str(path))]) from error
+    lines = lines_of(text)
+    problems = config_checks.cross_problems(text, str(path), lines)
     document = None
     try:
         document = parse_document(text, ServerDocument, str(path))
     except DocumentError as error:
-        problems += error.problems
-    lines = lines_of(text)
-    problems += config_checks.cross_problems(text, str(path), lines)
+        problems = [*error.problems, *problems]
     base = path.resolve().parent
     secrets, found = secret_files.read_all(text, str(path), lines, base)
     problems += found

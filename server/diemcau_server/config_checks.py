@@ -11,10 +11,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
+from diemcau_contract.causes import Text
 from diemcau_contract.documents import Place
 from diemcau_contract.errors import Problem
 
 _Mapping = Mapping[object, object]
+
+_HUB = Text("hội trường", "hub")
+_POINT = Text("điểm cầu", "point")
+_PROFILE = Text("mức đo", "profile")
+_UNIT = Text("đơn vị", "unit")
+_ID = Text("mã", "id")
+_POINT_ID = Text("mã điểm cầu", "point id")
+_UNIT_ID = Text("mã đơn vị", "unit id")
 
 
 def cross_problems(text: str, file: str, lines: Mapping[Place, int]) -> list[Problem]:
@@ -38,11 +47,11 @@ class _CrossCheck:
     def problems(self) -> Iterator[Problem]:
         yield from self._timezone()
         for key in ("hubs", "sessions", "profiles"):
-            yield from self._duplicates((key,), "id")
+            yield from self._duplicates((key,), _ID)
         for index, _ in _entries(self._content.get("hubs")):
-            yield from self._duplicates(("hubs", index, "points"), "point id")
-            yield from self._duplicates(("hubs", index, "units"), "unit id")
-        yield from self._reference(("default_profile",), "profile", self._ids("profiles"))
+            yield from self._duplicates(("hubs", index, "points"), _POINT_ID)
+            yield from self._duplicates(("hubs", index, "units"), _UNIT_ID)
+        yield from self._reference(("default_profile",), _PROFILE, self._ids("profiles"))
         for index, session in _entries(self._content.get("sessions")):
             yield from self._session(index, session)
 
@@ -53,26 +62,31 @@ class _CrossCheck:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            what = f"unknown timezone {name!r}; expected a name such as 'Asia/Ho_Chi_Minh'"
+            what = Text(
+                f"không có múi giờ {name!r}; ghi tên như 'Asia/Ho_Chi_Minh'",
+                f"unknown timezone {name!r}; expected a name such as 'Asia/Ho_Chi_Minh'",
+            )
             yield self._problem(("timezone",), what)
 
     def _session(self, index: int, session: _Mapping) -> Iterator[Problem]:
         place: Place = ("sessions", index)
         hubs = self._ids("hubs")
-        yield from self._reference((*place, "hub"), "hub", hubs)
-        yield from self._reference((*place, "profile"), "profile", self._ids("profiles"))
+        yield from self._reference((*place, "hub"), _HUB, hubs)
+        yield from self._reference((*place, "profile"), _PROFILE, self._ids("profiles"))
         hub = session.get("hub")
         if hub in hubs:
-            for key, word in (("points", "point"), ("units", "unit")):
+            for key, word in (("points", _POINT), ("units", _UNIT)):
                 known = self._hub_ids(hub, key)
+                its = Text(f"{word.vi} của {hub}", f"{word.en} of {hub}")
                 for number, _ in enumerate(_values(session.get(key))):
-                    yield from self._reference((*place, key, number), f"{word} of {hub}", known)
+                    yield from self._reference((*place, key, number), its, known)
         start, end = session.get("start"), session.get("end")
         if isinstance(start, datetime) and isinstance(end, datetime) and not _before(start, end):
-            what = f"must be after start ({start.isoformat(sep=' ')})"
+            begins = start.isoformat(sep=" ")
+            what = Text(f"phải sau start ({begins})", f"must be after start ({begins})")
             yield self._problem((*place, "end"), what)
 
-    def _duplicates(self, place: Place, word: str) -> Iterator[Problem]:
+    def _duplicates(self, place: Place, word: Text) -> Iterator[Problem]:
         first: dict[str, int] = {}
         for index, entry in _entries(self._at(place)):
             identifier = entry.get("id")
@@ -80,18 +94,25 @@ class _CrossCheck:
                 continue
             here: Place = (*place, index, "id")
             if identifier in first:
-                what = f"duplicate {word} {identifier!r} (first on line {first[identifier]})"
+                line = first[identifier]
+                what = Text(
+                    f"trùng {word.vi} {identifier!r} (lần đầu ở dòng {line})",
+                    f"duplicate {word.en} {identifier!r} (first on line {line})",
+                )
                 yield self._problem(here, what)
             else:
                 first[identifier] = self._lines.get(here, 0)
 
-    def _reference(self, place: Place, word: str, known: list[str]) -> Iterator[Problem]:
+    def _reference(self, place: Place, word: Text, known: list[str]) -> Iterator[Problem]:
         value = self._at(place)
         if not isinstance(value, str) or value in known:
             return
-        near = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:20]) or 'none'}"
-        yield self._problem(place, f"unknown {word} {value!r}; {hint}")
+        hint = _hint(value, known)
+        what = Text(
+            f"không tìm thấy {value!r} trong các {word.vi}; {hint.vi}",
+            f"unknown {word.en} {value!r}; {hint.en}",
+        )
+        yield self._problem(place, what)
 
     def _ids(self, key: str) -> list[str]:
         return [str(entry.get("id")) for _, entry in _entries(self._content.get(key))]
@@ -113,11 +134,21 @@ class _CrossCheck:
                 return None
         return value
 
-    def _problem(self, place: Place, what: str) -> Problem:
+    def _problem(self, place: Place, what: Text) -> Problem:
         where = ""
         for part in place:
             where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else part
         return Problem(self._file, self._lines.get(place, 0), where, what)
+
+
+def _hint(value: str, known: list[str]) -> Text:
+    near = difflib.get_close_matches(value, known, n=1)
+    if near:
+        return Text(f"có phải ý bạn là {near[0]!r}?", f"did you mean {near[0]!r}?")
+    if not known:
+        return Text("chưa khai báo mã nào", "known: none")
+    names = ", ".join(known[:20])
+    return Text(f"đang có: {names}", f"known: {names}")
 
 
 def _entries(value: object) -> Iterator[tuple[int, _Mapping]]:

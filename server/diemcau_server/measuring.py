@@ -392,6 +392,7 @@ class MeasuringEnd:
             future = self._answers.pop(key)
             if not future.done():
                 future.set_exception(MeasuringError(text))
+                future.exception()  # seen: whoever asked may fail while sending, and not await it
 
     def _lose(self, text: str) -> None:
         """Tell everyone who waits that the process is gone."""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from diemcau_contract.causes import Text
 from diemcau_contract.documents import Place
 from diemcau_contract.errors import Problem
+from diemcau_contract.mistakes import unreadable_text
 from diemcau_server.errors import StartError
 
 _PLACES: tuple[tuple[str, str], ...] = (
@@ -40,9 +42,9 @@ def read_all(
         path = base / name
         if key == "token_file" and not os.path.lexists(path):
             continue
-        secret, what = _read(path)
-        if what:
-            problems.append(Problem(file, line, where, what))
+        secret = _read(path)
+        if isinstance(secret, Text):
+            problems.append(Problem(file, line, where, secret))
         else:
             found[where] = secret
     return found, problems
@@ -78,18 +80,24 @@ def _named(text: str, section: str, key: str) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _read(path: Path) -> tuple[str, str]:
-    """Return the secret and an empty sentence, or an empty secret and what is wrong."""
+def _read(path: Path) -> str | Text:
+    """Return the secret, or what is wrong with its file."""
     try:
         with path.open(encoding="utf-8") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             secret = stream.read().strip()
-    except OSError as error:
-        return "", f"secret file {path} cannot be read: {error.strerror}"
-    except UnicodeDecodeError:
-        return "", f"secret file {path} is not text"
+    except (OSError, UnicodeDecodeError) as error:
+        why = unreadable_text(error)
+        return _of_secret(path, f"không đọc được: {why.vi}", f"cannot be read: {why.en}")
     if os.name == "posix" and mode & _OTHERS_BITS:
-        return "", f"secret file {path} is open to others ({mode & 0o777:04o}); chmod 600 it"
-    if not secret:
-        return "", f"secret file {path} is empty"
-    return secret, ""
+        bits = f"{mode & 0o777:04o}"
+        return _of_secret(
+            path,
+            f"đang cho người khác đọc ({bits}); chạy chmod 600",
+            f"is open to others ({bits}); chmod 600 it",
+        )
+    return secret or _of_secret(path, "đang trống", "is empty")
+
+
+def _of_secret(path: Path, vi: str, en: str) -> Text:
+    return Text(f"tệp bí mật {path} {vi}", f"secret file {path} {en}")

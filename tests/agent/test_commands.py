@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from diemcau_agent.__main__ import main, wanted_language
+from diemcau_agent.__main__ import main
 from diemcau_agent.reporter import merged
 from diemcau_agent.statusfile import (
     FILE_NAME,
@@ -170,22 +170,6 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert text.splitlines()[0].split() == ["Camera", "tốt"]
     assert "không thấy thiết bị" in text
     assert "--- camera.side" in text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environment", "language"),
-    [
-        (["--lang", "en"], {}, "en"),
-        (["--lang=vi"], {"LANG": "en_US.UTF-8"}, "vi"),
-        ([], {"LANG": "en_US.UTF-8"}, "en"),
-        ([], {"LANG": "vi_VN.UTF-8"}, None),
-    ],
-)
-def test_the_language(
-    arguments: list[str], environment: dict[str, str], language: str | None
-) -> None:
-    """--lang before LC_ALL before LANG; else what the agent's file says."""
-    assert wanted_language(arguments, environment) == language
 
 
 def test_a_gone_device_is_gone_and_a_found_one_keeps_its_look() -> None:

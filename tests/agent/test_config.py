@@ -6,6 +6,7 @@ import pytest
 from diemcau_agent.__main__ import main
 from diemcau_agent.config import load_config
 from diemcau_agent.errors import ConfigError
+from diemcau_contract.causes import Language, Text
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
@@ -25,13 +26,32 @@ EVERYTHING = [
     "21: devices[2].width: must be at least 16 (got 9)",
     "22: devices[2].frames_per_second: must be at most 120 (got 500)",
 ]
+EVERYTHING_IN_VIETNAMESE = [
+    "1: schema: phải là 'diemcau.agent/1' (đang là 'diemcau.agent/2')",
+    "2: hub: không phải mã hợp lệ; chỉ dùng a-z, 0-9 và '-', nhiều nhất 63 ký tự "
+    "(đang là 'Bu Dang')",
+    "4: point: khóa bị ghi hai lần (lần đầu ở dòng 3); chỉ giữ một",
+    "6: broker.url: phải là mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT] "
+    "(đang là 'http://127.0.0.1:1883')",
+    "7: broker.usrname: không có khóa này; có phải ý bạn là 'username'?",
+    "8: state_directory: phải có ít nhất 1 ký tự (đang là '')",
+    "9: language: phải là 'vi' hoặc 'en' (đang là 'fr')",
+    "10: opening_allowed: phải là true hoặc false (đang là 'maybe')",
+    "12: measure.address: phải là HOST:PORT, cổng từ 1 đến 65535 (đang là 'hub-without-port')",
+    "14: devices[0].kind: phải là 'camera' hoặc 'microphone' (đang là 'screen')",
+    "17: devices[1].source: microphone không có dạng v4l2; dùng system hoặc lavfi",
+    "20: devices[2].source: nguồn dạng v4l2 cần có url",
+    "21: devices[2].width: không được nhỏ hơn 16 (đang là 9)",
+    "22: devices[2].frames_per_second: không được lớn hơn 120 (đang là 500)",
+]
 
 
-def problems_of(file: Path) -> list[str]:
+def problems_of(file: Path, language: Language = "en") -> list[str]:
     """Return the problems without the folder of the file."""
     with pytest.raises(ConfigError) as caught:
         load_config(file)
-    return [str(problem).replace(f"{file.parent}/", "") for problem in caught.value.problems]
+    said = [problem.in_language(language) for problem in caught.value.problems]
+    return [line.replace(f"{file.parent}/", "") for line in said]
 
 
 def good_file(folder: Path, broker: str) -> Path:
@@ -53,10 +73,13 @@ def test_the_example_loads() -> None:
     assert [device.source["format"] for device in config.devices] == ["v4l2", "system"]
 
 
-def test_all_mistakes_are_listed_with_their_lines() -> None:
+@pytest.mark.parametrize(
+    ("language", "rows"), [("en", EVERYTHING), ("vi", EVERYTHING_IN_VIETNAMESE)]
+)
+def test_all_mistakes_are_listed_with_their_lines(language: Language, rows: list[str]) -> None:
     """One run names every mistake, where it stands and what is allowed."""
-    expected = [f"everything.yaml:{row}" for row in EVERYTHING]
-    assert problems_of(BAD / "everything.yaml") == expected
+    expected = [f"everything.yaml:{row}" for row in rows]
+    assert problems_of(BAD / "everything.yaml", language) == expected
 
 
 def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
@@ -68,6 +91,48 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
         "login_in_url.yaml:4: broker.password_file: nowhere cannot be read: "
         "No such file or directory",
     ]
+    assert problems_of(BAD / "login_in_url.yaml", "vi") == [
+        "login_in_url.yaml:4: broker.url: không được chứa tài khoản; dùng username và "
+        "password_file (đang là 'mqtt://***@127.0.0.1')",
+        "login_in_url.yaml:4: broker.password_file: cần có username đi kèm (đang là 'nowhere')",
+        "login_in_url.yaml:4: broker.password_file: nowhere không đọc được: không có tệp này",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broker", "vi", "en"),
+    [
+        ("{url: 'mqtt://h:99999'}",
+         "không phải URL hợp lệ (đang là 'mqtt://h:99999')",
+         "is not a URL: Port out of range 0-65535 (got 'mqtt://h:99999')"),
+        ("{url: 'mqtt://h/a'}",
+         "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535) "
+         "(đang là 'mqtt://h/a')",
+         "must hold nothing but scheme, host and port (1 to 65535) (got 'mqtt://h/a')"),
+        ("{url: 'mqtt://h', ca_file: agent.yaml}",
+         "chỉ dùng với mqtts:// (đang là 'agent.yaml')",
+         "is of use with mqtts:// only (got 'agent.yaml')"),
+    ],
+)  # fmt: skip
+def test_a_broker_that_cannot_be(broker: str, vi: str, en: str, tmp_path: Path) -> None:
+    """Each mistake in the broker's section is told in both languages."""
+    file = good_file(tmp_path, broker)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert [problem.what for problem in caught.value.problems] == [Text(vi, en)]
+
+
+def test_what_is_asked_of_a_microphone(tmp_path: Path) -> None:
+    """A picture's size at a microphone is a mistake."""
+    file = good_file(tmp_path, "{url: 'mqtt://h'}")
+    with file.open("a", encoding="utf-8") as more:
+        more.write("devices:\n- {kind: microphone, source: {format: system}, width: 640}\n")
+    assert problems_of(file) == [
+        "agent.yaml:7: devices[0].width: is asked of cameras only (got 640)"
+    ]
+    assert problems_of(file, "vi") == [
+        "agent.yaml:7: devices[0].width: chỉ dùng cho camera (đang là 640)"
+    ]
 
 
 def test_doubled_devices_are_named() -> None:
@@ -76,6 +141,9 @@ def test_doubled_devices_are_named() -> None:
     assert problem == (
         "doubled_device.yaml:6: devices: each kind and role once; doubled: camera main"
     )
+    assert problems_of(BAD / "doubled_device.yaml", "vi") == [
+        "doubled_device.yaml:6: devices: mỗi loại và vai trò chỉ ghi một lần; bị trùng: camera main"
+    ]
 
 
 def test_a_file_that_is_no_yaml() -> None:
@@ -105,9 +173,36 @@ def test_a_secret_open_to_others_is_refused(tmp_path: Path) -> None:
         "agent.yaml:4: broker.password_file: password is open to others (mode 0640); "
         "only its owner may read it: chmod 600 password"
     )
+    assert problems_of(file, "vi") == [
+        "agent.yaml:4: broker.password_file: password đang cho người khác đọc (quyền 0640); "
+        "chỉ chủ tệp được đọc: chmod 600 password"
+    ]
     secret.chmod(0o600)
     assert load_config(file).broker.password == "geheim"  # noqa: S105  # made up
     assert "geheim" not in repr(load_config(file))
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
+    """A password file without a password is told with what to do."""
+    (tmp_path / "password").touch(0o600)
+    file = good_file(tmp_path, "{url: 'mqtt://h', username: bom-bo, password_file: password}")
+    assert problems_of(file) == [
+        "agent.yaml:4: broker.password_file: password is empty; "
+        "write the password on its first line"
+    ]
+    assert problems_of(file, "vi") == [
+        "agent.yaml:4: broker.password_file: password đang trống; ghi mật khẩu vào dòng đầu"
+    ]
+
+
+def test_a_secret_that_is_no_text_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    """A password file in another encoding is told like every other mistake."""
+    (tmp_path / "password").touch(0o600)
+    (tmp_path / "password").write_bytes(b"\xff")
+    file = good_file(tmp_path, "{url: 'mqtt://h', username: bom-bo, password_file: password}")
+    assert problems_of(file) == [
+        "agent.yaml:4: broker.password_file: password cannot be read: not UTF-8 text"
+    ]
 
 
 def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -119,18 +214,32 @@ def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
-    [("vi", "lỗi: tệp cấu hình có 1 lỗi:\n"), ("en", "error: the configuration has 1 problem:\n")],
+    ("arguments", "locale", "told"),
+    [
+        ([], "C.UTF-8", ["lỗi: tệp cấu hình có 14 lỗi:", *EVERYTHING_IN_VIETNAMESE]),
+        (["--lang", "en"], "", ["error: the configuration has 14 problems:", *EVERYTHING]),
+        ([], "en_US.UTF-8", ["error: the configuration has 14 problems:", *EVERYTHING]),
+    ],
 )
-def test_the_command_says_it_and_exits_with_2(
-    language: str, said: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", [["run"], ["run", "--check-only"], ["check"], ["status"]])
+def test_each_command_says_it_and_exits_with_2(
+    command: list[str],
+    arguments: list[str],
+    locale: str,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Run --check-only lists the problems in the language asked for; exit code 2."""
-    file = str(BAD / "doubled_device.yaml")
+    """The problems are listed in the language asked for, Vietnamese by default; exit code 2."""
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LANG", locale)
+    file = BAD / "everything.yaml"
     with pytest.raises(SystemExit) as left:
-        main(["run", "--config", file, "--check-only", "--lang", language])
+        main([*command, "--config", str(file), *arguments])
     assert left.value.code == 2
-    assert capsys.readouterr().err.startswith(said)
+    headline, *rows = told
+    expected = [headline, *(f"  {file}:{row}" for row in rows)]
+    assert capsys.readouterr().err.splitlines() == expected
 
 
 def test_check_only_says_that_a_good_file_is_good(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,17 @@
 """YAML into checked values: every mistake with its line and what is allowed."""
 
-import pytest
+import errno
+import os
+from datetime import datetime
+from typing import Annotated, Any
 
+import pytest
+from pydantic import Field, ValidationError, create_model
+
+from diemcau_contract.causes import Text
 from diemcau_contract.documents import line_of, lines_of, parse_document
 from diemcau_contract.errors import DocumentError
+from diemcau_contract.mistakes import mistake_text, unknown_key_text, unreadable_text
 from diemcau_contract.profiles import Profile
 
 GOOD = """\
@@ -80,3 +88,98 @@ def test_a_place_has_its_line() -> None:
     assert line_of(text, ("b", 1, "c")) == 4
     assert line_of(text, ("b", 9)) == 0
     assert lines_of("a: [") == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "vi", "en"),
+    [
+        (Annotated[str, Field(max_length=2)], "abc",
+         "được có nhiều nhất 2 ký tự (đang là 'abc')",
+         "must have at most 2 characters (got 'abc')"),
+        (str, 1, "phải là văn bản (đang là 1)", "must be text (got 1)"),
+        (int, 1.5, "phải là số nguyên (đang là 1.5)", "must be a whole number (got 1.5)"),
+        (float, "x", "phải là số (đang là 'x')", "must be a number (got 'x')"),
+        (bool, "x", "phải là true hoặc false (đang là 'x')", "must be true or false (got 'x')"),
+        (Annotated[float, Field(gt=0)], 0, "phải lớn hơn 0 (đang là 0)", "must be above 0 (got 0)"),
+        (Annotated[float, Field(ge=0.5)], 0,
+         "không được nhỏ hơn 0.5 (đang là 0)", "must be at least 0.5 (got 0)"),
+        (Annotated[float, Field(lt=1)], 1, "phải nhỏ hơn 1 (đang là 1)", "must be below 1 (got 1)"),
+        (Annotated[float, Field(le=1)], 2,
+         "không được lớn hơn 1 (đang là 2)", "must be at most 1 (got 2)"),
+        (tuple[int, ...], 1, "phải là danh sách (đang là 1)", "must be a list (got 1)"),
+        (Annotated[tuple[int, ...], Field(min_length=1)], [],
+         "phải có ít nhất 1 mục", "must have at least 1 entry"),
+        (Annotated[tuple[int, ...], Field(max_length=1)], [1, 2],
+         "được có nhiều nhất 1 mục", "must have at most 1 entries"),
+        (Profile, 1, "phải gồm các khóa bên trong (đang là 1)",
+         "must be a mapping of keys (got 1)"),
+        (datetime, "soon", "phải là ngày giờ như 2026-03-14T07:30:00 (đang là 'soon')",
+         "must be a date and time such as 2026-03-14T07:30:00 (got 'soon')"),
+        (bytes, 1, "giá trị không hợp lệ: input should be a valid bytes (đang là 1)",
+         "input should be a valid bytes (got 1)"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_mistake_in_both_languages(kind: Any, value: Any, vi: str, en: str) -> None:
+    """What is allowed stands in both languages, also of a kind that has no sentence of its own."""
+    model = create_model("Model", key=(kind, ...))
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({"key": value})
+
+    assert [mistake_text(detail) for detail in caught.value.errors()] == [Text(vi, en)]
+
+
+@pytest.mark.parametrize(
+    ("text", "vi", "en"),
+    [
+        ("a: b: c", "dấu ':' ở chỗ không được có", "mapping values are not allowed here"),
+        ("a:\n  b\nc", "thiếu dấu ':' sau tên khóa", "could not find expected ':'"),
+        ("a:\n\tb: 1", "có dấu Tab; hãy thụt lề bằng dấu cách",
+         "found character '\\t' that cannot start any token"),
+        ("a: @b", "không được bắt đầu bằng ký tự '@'",
+         "found character '@' that cannot start any token"),
+        ("a: 'b", "tệp hết giữa chừng, thiếu dấu đóng", "found unexpected end of stream"),
+        ("- a\nb: 1", "thụt lề sai, gặp '?'", "expected <block end>, but found '?'"),
+        ("a: ]", "thiếu giá trị, gặp ']'", "expected the node content, but found ']'"),
+        ("a: [b", "thiếu ',' hoặc ']', gặp cuối tệp",
+         "expected ',' or ']', but got '<stream end>'"),
+        ("a: 2026-02-31", "không có ngày này trong tháng", "day is out of range for month"),
+        ("a: 2026-13-01", "tháng phải từ 1 đến 12", "month must be in 1..12"),
+        ("a: *b", "found undefined alias 'b'", "found undefined alias 'b'"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_yaml(text: str, vi: str, en: str) -> None:
+    """The usual slips are told in both languages, a rare one in the library's words."""
+    with pytest.raises(DocumentError) as caught:
+        parse_document(text, Profile, "p.yaml")
+
+    (problem,) = caught.value.problems
+    assert problem.what == Text(f"sai cú pháp YAML: {vi}", f"not valid YAML: {en}")
+
+
+@pytest.mark.parametrize(
+    ("number", "vi"),
+    [
+        (errno.ENOENT, "không có tệp này"),
+        (errno.EACCES, "không có quyền đọc"),
+        (errno.EISDIR, "đây là thư mục"),
+        (errno.ENOTDIR, "đường dẫn đi qua một tệp"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_why_a_file_cannot_be_read(number: int, vi: str) -> None:
+    """The usual reasons are told in both languages, a rare one in the system's words."""
+    told = unreadable_text(OSError(number, os.strerror(number)))
+
+    assert told == Text(vi, os.strerror(number))
+
+
+def test_a_mistake_in_vietnamese_has_its_place() -> None:
+    """A line in Vietnamese names file, line and key as the English one does."""
+    with pytest.raises(DocumentError) as caught:
+        parse_document(GOOD.replace("name:", "xyzzy: 1\nname: [a]\nname:"), Profile, "p.yaml")
+
+    assert [problem.in_language("vi") for problem in caught.value.problems] == [
+        f"p.yaml:2: xyzzy: không có khóa này; chỉ có: {KEYS}",
+        "p.yaml:4: name: khóa bị ghi hai lần (lần đầu ở dòng 3); chỉ giữ một",
+    ]
+    assert unknown_key_text([], []) == Text("không có khóa này", "unknown key")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from diemcau_contract.causes import Language, Text
 from diemcau_contract.errors import DocumentError
 from diemcau_server.__main__ import EXIT_OK, EXIT_USAGE, main
 from diemcau_server.config import load_config
@@ -67,20 +68,78 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
 }
 """What is said of each file in ``bad``, without the file's own name."""
 
+VIETNAMESE: Mapping[str, tuple[str, ...]] = {
+    "all_at_once": (
+        ":2: htp: không có khóa này; có phải ý bạn là 'http'?",
+        ":3: http.port: không được lớn hơn 65535 (đang là 99999)",
+        ":4: broker.password_file: tệp bí mật {bad}/no-such-file không đọc được: không có tệp này",
+        ":14: profiles[1].id: trùng mã 'p' (lần đầu ở dòng 10)",
+    ),
+    "bad_id": (
+        ":4: hubs[0].id: không phải mã hợp lệ; chỉ dùng a-z, 0-9 và '-', nhiều nhất 63 ký tự "
+        "(đang là 'Bù Đăng')",
+    ),
+    "broker_url": (
+        ":2: broker.url: phải là 'embedded', mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT] "
+        "(đang là 'http://broker:1883')",
+    ),
+    "default_profile": (":2: default_profile: không tìm thấy 'q' trong các mức đo; đang có: p",),
+    "duplicate_id": (":11: profiles[1].id: trùng mã 'p' (lần đầu ở dòng 7)",),
+    "duplicate_key": (":3: timezone: khóa bị ghi hai lần (lần đầu ở dòng 2); chỉ giữ một",),
+    "duplicate_point": (":8: hubs[0].points[1].id: trùng mã điểm cầu 'bom-bo' (lần đầu ở dòng 7)",),
+    "limit_out_of_range": (
+        ":11: profiles[0].limits.loss_ratio.bad: không được lớn hơn 1 (đang là 1.5)",
+    ),
+    "limits_reversed": (
+        ":11: profiles[0].limits.loss_ratio: warn (0.5) không được lớn hơn bad (0.1)",
+    ),
+    "missing_key": (":4: hubs[0].name: thiếu khóa bắt buộc này",),
+    "out_of_range": (":2: http.port: không được lớn hơn 65535 (đang là 99999)",),
+    "secret_missing": (
+        ":2: broker.password_file: tệp bí mật {bad}/no-such-file không đọc được: không có tệp này",
+    ),
+    "session": (
+        ":12: sessions[0].hub: không tìm thấy 'bu-dan' trong các hội trường; "
+        "có phải ý bạn là 'bu-dang'?",
+        ":13: sessions[1].profile: không tìm thấy 'pp' trong các mức đo; có phải ý bạn là 'p'?",
+        ":13: sessions[1].end: phải sau start (2026-03-14 07:00:00)",
+        ":14: sessions[2].form: phải là 'line' hoặc 'meet' (đang là 'phone')",
+        ":14: sessions[2].start: phải là ngày giờ như 2026-03-14T07:30:00 (đang là 'soon')",
+        ":14: sessions[2].points[0]: không tìm thấy 'bombo' trong các điểm cầu của bu-dang; "
+        "có phải ý bạn là 'bom-bo'?",
+        ":14: sessions[2].units[0]: không tìm thấy 'x' trong các đơn vị của bu-dang; "
+        "chưa khai báo mã nào",
+    ),
+    "store_password": (
+        ":2: store.url: không được chứa mật khẩu; ghi mật khẩu vào một tệp, chỉ tệp bằng "
+        "password_file (đang là 'postgresql://***@db/diemcau')",
+    ),
+    "syntax": (":4: sai cú pháp YAML: thiếu giá trị, gặp cuối tệp",),
+    "timezone": (":2: timezone: không có múi giờ 'Asia/Bu_Dang'; ghi tên như 'Asia/Ho_Chi_Minh'",),
+    "unknown_key": (":2: http.prot: không có khóa này; có phải ý bạn là 'port'?",),
+    "wrong_type": (":2: report_interval_seconds: phải là số (đang là 'often')",),
+    "wrong_version": (":1: schema: phải là 'diemcau.server/1' (đang là 'diemcau.server/9')",),
+}
+"""The same in Vietnamese."""
+
 
 def test_every_bad_file_has_its_message() -> None:
     """A new bad file must come with what is said of it."""
-    assert {file.stem for file in BAD.glob("*.yaml")} == set(MESSAGES)
+    assert {file.stem for file in BAD.glob("*.yaml")} == set(MESSAGES) == set(VIETNAMESE)
 
 
+@pytest.mark.parametrize(("language", "messages"), [("en", MESSAGES), ("vi", VIETNAMESE)])
 @pytest.mark.parametrize("name", MESSAGES)
-def test_each_mistake_is_named_with_its_place(name: str) -> None:
+def test_each_mistake_is_named_with_its_place(
+    name: str, language: Language, messages: Mapping[str, tuple[str, ...]]
+) -> None:
     """All mistakes of a file are told at once, each with its line and what is allowed."""
     file = BAD / f"{name}.yaml"
     with pytest.raises(DocumentError) as caught:
         load_config(file)
-    told = tuple(str(problem).removeprefix(str(file)) for problem in caught.value.problems)
-    assert told == tuple(text.replace("{bad}", str(BAD)) for text in MESSAGES[name])
+    said = [problem.in_language(language) for problem in caught.value.problems]
+    told = tuple(line.removeprefix(str(file)) for line in said)
+    assert told == tuple(text.replace("{bad}", str(BAD)) for text in messages[name])
 
 
 def test_a_password_in_an_address_is_never_repeated() -> None:
@@ -95,28 +154,51 @@ def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         load_config(tmp_path / "no.yaml")
     assert str(caught.value) == f"{tmp_path / 'no.yaml'}: cannot be read: No such file or directory"
+    (problem,) = caught.value.problems
+    assert problem.what.vi == "không đọc được: không có tệp này"
 
 
 @pytest.mark.parametrize(
     ("mode", "content", "what"),
     [
-        (0o640, "word", "is open to others (0640); chmod 600 it"),
-        (0o604, "word", "is open to others (0604); chmod 600 it"),
-        (0o600, " \n", "is empty"),
+        (
+            0o640,
+            b"word",
+            Text(
+                "đang cho người khác đọc (0640); chạy chmod 600",
+                "is open to others (0640); chmod 600 it",
+            ),
+        ),
+        (
+            0o604,
+            b"word",
+            Text(
+                "đang cho người khác đọc (0604); chạy chmod 600",
+                "is open to others (0604); chmod 600 it",
+            ),
+        ),
+        (0o600, b" \n", Text("đang trống", "is empty")),
+        (
+            0o600,
+            b"\xff",
+            Text("không đọc được: không phải văn bản UTF-8", "cannot be read: not UTF-8 text"),
+        ),
     ],
 )
 def test_a_secret_file_that_is_no_secret_is_refused(
-    tmp_path: Path, mode: int, content: str, what: str
+    tmp_path: Path, mode: int, content: bytes, what: Text
 ) -> None:
-    """A token file that others can read, or that is empty, is a problem of the file."""
+    """A token file that others can read, that is empty or no text is a problem of the file."""
     token = tmp_path / "token"
-    token.write_text(content, encoding="utf-8")
+    token.write_bytes(content)
     token.chmod(mode)
     file = tmp_path / "district.yaml"
     file.write_text(FILE, encoding="utf-8")
     with pytest.raises(DocumentError) as caught:
         load_config(file)
-    assert str(caught.value) == f"{file}: http.token_file: secret file {token} {what}"
+    (problem,) = caught.value.problems
+    assert str(problem) == f"{file}: http.token_file: secret file {token} {what.en}"
+    assert problem.what.vi == f"tệp bí mật {token} {what.vi}"
 
 
 def test_the_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
@@ -148,29 +230,41 @@ def test_the_real_district_is_whole() -> None:
 
 
 def test_check_only_says_that_a_file_is_valid(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``--check-only`` answers in one line and makes nothing."""
+    """``--check-only`` answers in one line, in the language asked for, and makes nothing."""
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
     file = tmp_path / "district.yaml"
     file.write_text(FILE, encoding="utf-8")
     assert main(["run", "--config", str(file), "--check-only"]) == EXIT_OK
     assert capsys.readouterr().out == f"{file}: cấu hình hợp lệ\n"
     assert main(["run", "--config", str(file), "--check-only", "--lang", "en"]) == EXIT_OK
     assert capsys.readouterr().out == f"{file}: the configuration is valid\n"
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    assert main(["run", "--config", str(file), "--check-only"]) == EXIT_OK
+    assert capsys.readouterr().out == f"{file}: the configuration is valid\n"
     assert [one.name for one in tmp_path.iterdir()] == ["district.yaml"]
 
 
 @pytest.mark.parametrize(
-    ("language", "headline"),
-    [("vi", "Tệp cấu hình có 4 lỗi:"), ("en", "Configuration has 4 problems:")],
+    ("language", "headline", "messages"),
+    [
+        ("vi", "Tệp cấu hình có 4 lỗi:", VIETNAMESE),
+        ("en", "Configuration has 4 problems:", MESSAGES),
+    ],
 )
+@pytest.mark.parametrize("more", [[], ["--check-only"]])
 def test_problems_are_listed_under_a_headline(
-    language: str, headline: str, capsys: pytest.CaptureFixture[str]
+    more: list[str],
+    language: str,
+    headline: str,
+    messages: Mapping[str, tuple[str, ...]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The command lists every problem on stderr and ends with 2."""
+    """The command lists every problem on stderr, in one language, and ends with 2."""
     file = BAD / "all_at_once.yaml"
-    assert main(["run", "--config", str(file), "--lang", language]) == EXIT_USAGE
+    assert main(["run", "--config", str(file), "--lang", language, *more]) == EXIT_USAGE
     shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err.splitlines()[0] == headline
-    assert len(shown.err.splitlines()) == 5
+    told = [f"  {file}{text}".replace("{bad}", str(BAD)) for text in messages["all_at_once"]]
+    assert (shown.out, shown.err.splitlines()) == ("", [headline, *told])

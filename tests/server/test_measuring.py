@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -136,6 +137,28 @@ async def test_a_killed_process_is_told_and_started_anew(measuring: MeasuringEnd
 
     assert measuring.port == port
     assert measuring.pid != pid
+
+
+async def test_a_loss_while_a_command_is_sent_leaves_no_error_behind(
+    measuring: MeasuringEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks is told once, by the sending; the answer that then comes to nothing is silent."""
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: told.append(context["message"])
+    )
+
+    async def send(_: object) -> None:
+        measuring._lose("gone")
+        raise MeasuringError("cannot be sent")
+
+    monkeypatch.setattr(measuring, "_send", send)
+    with pytest.raises(MeasuringError, match="cannot be sent"):
+        await measuring.counters()
+    monkeypatch.undo()
+    gc.collect()
+
+    assert told == []
 
 
 async def test_the_counters_of_the_process_can_be_asked_for(measuring: MeasuringEnd) -> None:

@@ -1,10 +1,9 @@
-"""The language of the command line: which one, its catalogue, its numbers.
+"""The language of the command line: its catalogue, its numbers.
 
 English sentences stand in the code as message ids; ``locale/vi`` holds the Vietnamese ones.
 """
 
 import gettext
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -62,19 +61,3 @@ def speech(language: Language) -> Speech:
     if language == "en":
         return Speech("en", gettext.NullTranslations())
     return Speech("vi", gettext.translation(DOMAIN, LOCALE_FOLDER, languages=["vi"]))
-
-
-def wanted_language(arguments: Sequence[str], environment: Mapping[str, str]) -> Language:
-    """Return the language asked for by ``--lang``, else by LC_ALL or LANG, else Vietnamese.
-
-    It must be known before the command line is parsed, since its mistakes are told in it.
-    """
-    for position, argument in enumerate(arguments):
-        if argument == "--":
-            break
-        name, _, value = argument.partition("=")
-        if name == "--lang":
-            following = arguments[position + 1] if position + 1 < len(arguments) else ""
-            return "en" if (value or following) == "en" else "vi"
-    locale = environment.get("LC_ALL") or environment.get("LANG") or ""
-    return "en" if locale.split(".")[0].split("_")[0] == "en" else "vi"

@@ -18,6 +18,8 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 
+from diemcau_contract.commandline import wanted_language
+from diemcau_server import __version__
 from diemcau_server.cli import faults
 from diemcau_server.cli.answers import Board
 from diemcau_server.cli.board import print_board
@@ -26,7 +28,7 @@ from diemcau_server.cli.command_help import SpokenCommand, SpokenGroup
 from diemcau_server.cli.connection import connection
 from diemcau_server.cli.failure import CommandError, ExitCode
 from diemcau_server.cli.interruption import InterruptedCommand, run_interruptible
-from diemcau_server.cli.language import mark, speech, wanted_language
+from diemcau_server.cli.language import mark, speech
 from diemcau_server.cli.run import Screen, asker, explain, run_test, show, with_client
 from diemcau_server.cli.usage import usage_sentence
 from diemcau_server.demo.stage import run_demo
@@ -67,8 +69,25 @@ app = typer.Typer(
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"diemcau {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root(lang: LangOption = None) -> None:
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_version,
+            help=mark("Show the version and exit."),
+        ),
+    ] = False,
+    lang: LangOption = None,
+) -> None:
     pass
 
 
@@ -201,7 +220,7 @@ def demo(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     _speak_utf8()
-    say = speech(wanted_language(arguments, os.environ))
+    say = speech(wanted_language(arguments, os.environ) or "vi")
     screen = Screen(_console(stderr=False), _console(stderr=True), say)
     command = typer.main.get_command(app)
     try:

@@ -7,11 +7,13 @@ import pytest
 from babel.messages import mofile, pofile
 from rich.console import Console
 
+from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
 from diemcau_server.cli.collation import vietnamese_key
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
-from diemcau_server.cli.language import LOCALE_FOLDER, speech, wanted_language
+from diemcau_server.cli.language import LOCALE_FOLDER, speech
 from diemcau_server.cli.progress import progress_view
+from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import progress
 
 PACKAGE = LOCALE_FOLDER.parent
@@ -63,21 +65,21 @@ def test_compiled_catalogue_is_that_of_the_text() -> None:
     assert (CATALOGUE / "diemcau.mo").read_bytes() == compiled.getvalue()
 
 
+def test_version(command: Command) -> None:
+    """--version prints name and version and ends with 0, without any command."""
+    assert command("--version") == (0, f"diemcau {__version__}\n", "")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "environment", "language"),
-    [
-        ([], {}, "vi"),
-        ([], {"LANG": "en_US.UTF-8"}, "en"),
-        ([], {"LANG": "C.UTF-8"}, "vi"),
-        ([], {"LANG": "en_US.UTF-8", "LC_ALL": "vi_VN.UTF-8"}, "vi"),
-        (["status", "--lang", "vi"], {"LANG": "en_US.UTF-8"}, "vi"),
-        (["status", "--lang=en"], {}, "en"),
-        (["test-line", "--", "--lang=en"], {}, "vi"),
-    ],
+    ("locale", "headline"), [("C.UTF-8", "Cách dùng:"), ("en_US.UTF-8", "Usage:")]
 )
-def test_language(arguments: list[str], environment: dict[str, str], language: str) -> None:
-    """``--lang`` first, then LC_ALL, then LANG, else Vietnamese."""
-    assert wanted_language(arguments, environment) == language
+def test_language(
+    locale: str, headline: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vietnamese where nothing asks for English."""
+    monkeypatch.setenv("LANG", locale)
+    code, out, _ = command("--help")
+    assert (code, out.split(" diemcau")[0]) == (0, headline)
 
 
 def test_vietnamese_order() -> None:
