@@ -15,7 +15,7 @@ from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.line_rules import clearly_bad, worst_status
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import Limits, Profile
-from diemcau_contract.validity import line_is_valid
+from diemcau_contract.validity import line_is_valid, sent_late
 from diemcau_contract.words import Direction, Status, StepKind
 
 NEARLY_ALL = 0.8
@@ -95,6 +95,21 @@ def attribute(points: Sequence[PointEvidence], profile: Profile) -> Attribution:
         for one in valid:
             blamed[one.point, direction] = compared.place(one)
     return Attribution(hub, blamed, len(valid))
+
+
+def failed_in_group(one: PointEvidence, profile: Profile) -> tuple[Direction, ...]:
+    """Return the directions in which a point was clearly bad in its group already.
+
+    It can be said as soon as the group is over; a sender that was late says nothing.
+    """
+    return tuple(
+        way
+        for way in Direction
+        for step in one.of_kind(StepKind.GROUPS)
+        if (traffic := _traffic(step.load(way))) is not None
+        and clearly_bad(traffic, profile.limits)
+        and not sent_late(step.load(way).sender, profile)
+    )
 
 
 def every_group_failed(points: Sequence[PointEvidence], profile: Profile) -> bool:

@@ -12,11 +12,10 @@ from diemcau_contract.attribution import Attribution, Place
 from diemcau_contract.causes import LINE_CAUSES, READY_ACTION, Cause, Text, action
 from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.line_rules import Measure, clearly_bad, measures
-from diemcau_contract.measurements import SenderStatistics
 from diemcau_contract.messages import HostState
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Finding
-from diemcau_contract.validity import guard_findings
+from diemcau_contract.validity import guard_findings, sent_late
 from diemcau_contract.wording import hub_advice, line_evidence, works_at
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 
@@ -114,7 +113,7 @@ def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Find
     for step in evidence.of_kind(StepKind.MARGIN):
         for direction in Direction:
             traffic = step.load(direction).traffic
-            late = _late(step.load(direction).sender, profile)
+            late = sent_late(step.load(direction).sender, profile)
             if step.rate_ratio <= 1 or traffic is None or not traffic.packets_sent or late:
                 continue
             status = Status.WARN if clearly_bad(traffic, limits) else Status.OK
@@ -122,11 +121,6 @@ def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Find
                 rule=f"line.{direction}.margin", status=status, value=traffic.loss_ratio,
                 limit=limits.loss_ratio.bad, unit="ratio",
             )  # fmt: skip
-
-
-def _late(sender: SenderStatistics | None, profile: Profile) -> bool:
-    allowed = profile.guards.schedule_error_p99_seconds
-    return sender is not None and sender.schedule_error_p99_seconds > allowed
 
 
 def _device_findings(evidence: PointEvidence) -> Iterator[Finding]:

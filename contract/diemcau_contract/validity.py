@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
+from diemcau_contract.measurements import SenderStatistics
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Finding
 from diemcau_contract.words import Direction, Status
@@ -45,6 +46,12 @@ def line_is_valid(evidence: PointEvidence, profile: Profile) -> bool:
     answered = evidence.agent_answered and bool(evidence.udp_answered)
     guards = guard_findings(evidence, profile)
     return answered and enough and all(one.status is Status.OK for one in guards)
+
+
+def sent_late(sender: SenderStatistics | None, profile: Profile) -> bool:
+    """Tell whether a sender broke its guard: its step says nothing of the line."""
+    allowed = profile.guards.schedule_error_p99_seconds
+    return sender is not None and sender.schedule_error_p99_seconds > allowed
 
 
 def _guard(rule: str, value: float, limit: float, unit: str) -> Finding:

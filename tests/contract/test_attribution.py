@@ -3,7 +3,14 @@ from dataclasses import replace
 
 import pytest
 
-from diemcau_contract.attribution import Attribution, Place, Shared, attribute, every_group_failed
+from diemcau_contract.attribution import (
+    Attribution,
+    Place,
+    Shared,
+    attribute,
+    every_group_failed,
+    failed_in_group,
+)
 from diemcau_contract.causes import Cause
 from diemcau_contract.evidence import LoadEvidence, PointEvidence, StepEvidence
 from diemcau_contract.judge import judge
@@ -146,6 +153,16 @@ def test_groups_that_all_fail_are_told_by_points_that_go_alone() -> None:
 
     assert every_group_failed(points, PROFILE)
     assert shared(alone) is Shared.CONGESTION
+
+
+def test_a_point_bad_in_its_group_is_named_before_the_rehearsal() -> None:
+    """Seconds after its first packets; what a late sender lost is not held against the line."""
+    early = replace(point("p0", load(), step(0.1)), up=LoadEvidence(), down=LoadEvidence())
+    late = replace(SENDER, schedule_error_p99_seconds=0.2)
+    group = replace(early.steps[0], up=replace(early.steps[0].up, sender=late))
+
+    assert failed_in_group(early, PROFILE) == (UP,)
+    assert failed_in_group(replace(early, steps=(group,)), PROFILE) == ()
 
 
 def test_a_group_that_fails_alone_needs_no_single_points() -> None:

@@ -1,11 +1,12 @@
 """Where a running test stands, as the command line and the pages show it."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
 from diemcau_contract.causes import Cause
-from diemcau_contract.words import DeviceKind, Status, StepKind, Verdict
+from diemcau_contract.words import DeviceKind, Direction, Status, StepKind, Verdict
 from diemcau_server.coordinator.point import PointPhase, PointRun
 from diemcau_server.steps import StepPlan
 
@@ -74,9 +75,18 @@ _EARLY = {
 """What can be said of a point before the test has ended."""
 
 
-def point_progress(point: PointRun, progress_ratio: float) -> PointProgress:
-    """Show one point; ``progress_ratio`` is how far the whole test has come."""
+def point_progress(
+    point: PointRun, progress_ratio: float, failed: Sequence[Direction] = ()
+) -> PointProgress:
+    """Show one point.
+
+    ``progress_ratio`` is how far the whole test has come, ``failed`` in which directions the point
+    was bad in its group already: that is its own line, whatever comes.
+    """
     verdict, cause = _EARLY.get(point.phase, (None, None))
+    if verdict is None and failed:
+        verdict = Verdict.NOT_READY
+        cause = Cause(f"own_line_{failed[0]}" if len(set(failed)) == 1 else "own_line")
     over = point.phase in _EARLY or point.phase is PointPhase.DONE
     return PointProgress(
         point=point.point,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
-from diemcau_contract.attribution import attribute, every_group_failed
+from diemcau_contract.attribution import attribute, every_group_failed, failed_in_group
 from diemcau_contract.codec import encode
 from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.judge import judge, worst
@@ -213,7 +213,10 @@ class TestRun:
             steps=tuple(StepProgress.of(row) for row in self.outline()),
             elapsed_seconds=round(elapsed, 3),
             remaining_seconds=round(remaining, 3),
-            points=tuple(point_progress(one, round(ratio, 3)) for one in self._points.values()),
+            points=tuple(
+                point_progress(one, round(ratio, 3), self._failed_so_far(one))
+                for one in self._points.values()
+            ),
         )
 
     async def events(self) -> AsyncIterator[Progress | Outcome]:
@@ -398,6 +401,9 @@ class TestRun:
                 return
         if self._lost:
             raise measuring_unavailable()
+
+    def _failed_so_far(self, one: PointRun) -> tuple[Direction, ...]:
+        return failed_in_group(self._evidence(one), self.order.profile) if one.joined else ()
 
     def _phase(self) -> str:
         if self._judging or self.outcome is not None:
