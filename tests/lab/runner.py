@@ -228,7 +228,8 @@ def _iperf_client(stack: Stack, one: Background, port: int) -> list[str]:
     argv = ["iperf3", "-c", plan.HUB_ADDRESS, "-p", str(port), "-t", "120"]
     if one.rate_ratio is not None:
         rate = pace_of(stack.profile, one.direction).ip_bits_per_second * one.rate_ratio
-        argv += ["-b", f"{rate:.0f}"]
+        # Small blocks: the default of 128 kB at once would fill a slow line's queue by itself.
+        argv += ["-b", f"{rate:.0f}", "-l", "2K"]
     return [*argv, *(["-R"] if one.direction == "down" else [])]
 
 
