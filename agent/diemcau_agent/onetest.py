@@ -12,6 +12,7 @@ from diemcau_contract.messages import PlannedStep, TestOpen
 from diemcau_contract.words import StepKind
 from diemcau_line.protocol import (
     Abort,
+    CutStep,
     Event,
     Failed,
     NoAnswer,
@@ -90,6 +91,10 @@ class OneTest:
                     rate_ratio=step.rate_ratio,
                 )
             )
+
+    def cut(self, step: int, duration_seconds: float) -> None:
+        """Let a step end earlier than planned."""
+        self._send(CutStep(test=self.test, step=step, duration_seconds=duration_seconds))
 
     async def run(self, tell: Tell) -> None:
         """Measure until the test is over or has expired; leaves no process behind."""

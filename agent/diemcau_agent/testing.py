@@ -22,6 +22,7 @@ from diemcau_contract.messages import (
     DeviceResult,
     DevicesResult,
     StepResult,
+    TestCut,
     TestEnd,
     TestNotice,
     TestOpen,
@@ -74,12 +75,14 @@ class TestDesk:
         match command:
             case TestOpen():
                 self._on_open(command)
-            case TestStep() | TestEnd():
+            case TestStep() | TestCut() | TestEnd():
                 if self._current is None or self._current.test != command.test:
                     _log.warning("%s of test %s ignored: it does not run here",
                                  type(command).__name__, command.test)  # fmt: skip
                 elif isinstance(command, TestStep):
                     self._current.plan(command.steps)
+                elif isinstance(command, TestCut):
+                    self._current.cut(command.step, command.duration_seconds)
                 else:
                     self._current.end(f"the hub ended it: {command.reason}")
 

@@ -19,7 +19,12 @@ UpMessage = (
     | messages.DevicesResult
 )
 DownMessage = (
-    messages.Settings | messages.Ack | messages.TestOpen | messages.TestStep | messages.TestEnd
+    messages.Settings
+    | messages.Ack
+    | messages.TestOpen
+    | messages.TestStep
+    | messages.TestCut
+    | messages.TestEnd
 )
 
 _UP: Mapping[Up, tuple[type[BaseModel], ...]] = {
@@ -30,7 +35,12 @@ _UP: Mapping[Up, tuple[type[BaseModel], ...]] = {
 _DOWN: Mapping[Down, tuple[type[BaseModel], ...]] = {
     Down.SETTINGS: (messages.Settings,),
     Down.ACK: (messages.Ack,),
-    Down.COMMAND: (messages.TestOpen, messages.TestStep, messages.TestEnd),
+    Down.COMMAND: (
+        messages.TestOpen,
+        messages.TestStep,
+        messages.TestCut,
+        messages.TestEnd,
+    ),
 }
 
 

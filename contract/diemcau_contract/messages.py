@@ -231,6 +231,15 @@ class TestStep(_Frozen):
     steps: tuple[PlannedStep, ...] = Field(min_length=1, max_length=20)
 
 
+class TestCut(_Frozen):
+    """Let a step end earlier than planned: what it shows is clear already."""
+
+    schema_: Literal["diemcau.test_cut/1"] = Field(default="diemcau.test_cut/1", alias="schema")
+    test: str = Field(max_length=64)
+    step: int = Field(ge=0)
+    duration_seconds: float = Field(gt=0, le=60)
+
+
 class TestEnd(_Frozen):
     """Leave a test; traffic stops at once."""
 
@@ -239,4 +248,4 @@ class TestEnd(_Frozen):
     reason: Literal["finished", "cancelled", "failed"]
 
 
-Command = Annotated[TestOpen | TestStep | TestEnd, Field(discriminator="schema_")]
+Command = Annotated[TestOpen | TestStep | TestCut | TestEnd, Field(discriminator="schema_")]

@@ -27,6 +27,7 @@ from diemcau_line.protocol import (
     Aborted,
     CloseTest,
     Command,
+    CutStep,
     Failed,
     FlowOpened,
     HubCounters,
@@ -104,8 +105,8 @@ class Hub:
                 self._open_test(command)
             case RunStep():
                 self._plan_step(command)
-            case Abort() | CloseTest():
-                self._leave(command)
+            case CutStep() | Abort() | CloseTest():
+                self._shorten(command)
             case ReportCounters():
                 self._report_counters()
             case _:
@@ -225,11 +226,15 @@ class Hub:
             return f"{together:.0f} bit/s in all, this hub sends {self._bits_per_second_max:.0f}"
         return ""
 
-    def _leave(self, command: Abort | CloseTest) -> None:
+    def _shorten(self, command: CutStep | Abort | CloseTest) -> None:
         if command.test != self._test:
             self._engine.emit(
                 Failed(command.command, "unknown_test", f"{command.test} is not open", command.test)
             )
+        elif isinstance(command, CutStep):
+            for run in self._steps:
+                if run.plan.step == command.step:
+                    run.cut(command.duration_seconds)
         elif isinstance(command, Abort):
             self._stop_traffic()
             self._engine.emit(Aborted(command.test))

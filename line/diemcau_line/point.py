@@ -16,6 +16,7 @@ from diemcau_line.protocol import (
     Abort,
     Aborted,
     Command,
+    CutStep,
     Failed,
     OpenPoint,
     PointStep,
@@ -47,6 +48,11 @@ class StampBeat:
         self._period = LOADED_PERIOD_NS if plan.rate_ratio else IDLE_PERIOD_NS
         self.due_ns = plan.start_ns
         self.cancelled = False
+
+    def follow(self, plan: StepPlan) -> None:
+        """Take over a changed plan of the same step."""
+        if plan.step == self._plan.step:
+            self._plan = plan
 
     def fire(self) -> int:
         """Send one; return when the next is due."""
@@ -90,6 +96,8 @@ class Point:
                 self._open(command)
             case PointStep():
                 self._plan_step(command)
+            case CutStep():
+                self._cut(command)
             case Abort():
                 self._abort(command)
             case _:
@@ -177,6 +185,13 @@ class Point:
         beat.due_ns = max(beat.due_ns, self._engine.clock.now_ns())
         self._beats.append(beat)
         self._engine.pacer.add(beat, beat.due_ns)
+
+    def _cut(self, command: CutStep) -> None:
+        for run in self._steps:
+            if (run.plan.test, run.plan.step) == (command.test, command.step):
+                run.cut(command.duration_seconds)
+                for beat in self._beats:
+                    beat.follow(run.plan)
 
     def _abort(self, command: Abort) -> None:
         if command.test != self._test:

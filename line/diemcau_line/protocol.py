@@ -116,6 +116,19 @@ class RunStep:
 
 
 @dataclass(frozen=True, slots=True)
+class CutStep:
+    """Hub and point: let a step end ``duration_seconds`` after its start, earlier than planned.
+
+    No event of its own; the step's result comes earlier and says how long it took.
+    """
+
+    test: str
+    step: Annotated[int, Within(0, 65_535)]
+    duration_seconds: Annotated[float, Within(0, 60, above=True)]
+    command: Literal["cut_step"] = "cut_step"
+
+
+@dataclass(frozen=True, slots=True)
 class CloseTest:
     """Hub: end the test, forget its flows and secrets; answered by ``TestClosed``."""
 
@@ -179,6 +192,7 @@ Command = (
     | SetStampSessions
     | OpenTest
     | RunStep
+    | CutStep
     | CloseTest
     | ReportCounters
     | Abort

@@ -1,7 +1,7 @@
 """One step at one end: its senders and tallies, its guards, its figures in the end."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -144,6 +144,16 @@ class StepRun:
         leg = self.legs.get(flow)
         if leg is not None and leg.sender is not None:
             leg.sender.stop()
+
+    def cut(self, duration_seconds: float) -> None:
+        """End earlier than planned; what is over stays as it was.
+
+        Packets are numbered in the order of their times, so what a shorter step has sent is the
+        beginning of what was planned (SPEC 5.6).
+        """
+        shorter = duration_seconds < self.plan.duration_seconds
+        if shorter and self._phase in {_Phase.PLANNED, _Phase.RUNNING}:
+            self.plan = replace(self.plan, duration_seconds=duration_seconds)
 
     def cancel(self) -> None:
         """Stop all traffic; no figures come any more."""

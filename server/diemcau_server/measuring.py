@@ -18,6 +18,7 @@ from diemcau_line.protocol import (
     Abort,
     CloseTest,
     Command,
+    CutStep,
     Event,
     Failed,
     HubCounters,
@@ -233,6 +234,14 @@ class MeasuringEnd:
                     )
                 )
         return tuple(planned)
+
+    async def cut_step(self, test: str, step: int, duration_seconds: float) -> None:
+        """Let a step end earlier than planned.
+
+        Raises:
+            MeasuringError: the process is not there.
+        """
+        await self._send(CutStep(test=test, step=step, duration_seconds=duration_seconds))
 
     async def end_test(self, test: str) -> None:
         """Stop the traffic of ``test`` at once and forget it; a process that does not is ended."""

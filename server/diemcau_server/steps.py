@@ -12,6 +12,8 @@ STEP_GAP_SECONDS = 0.2
 """Silence between two steps: what a full queue of the line still holds arrives in its own step."""
 GROUPS = 4
 """A quarter of the points at a time: a hub line that all together fill carries a quarter easily."""
+CUT_SECONDS = 5.0
+"""So much of the rehearsal is left where every point has clearly failed before it."""
 REDUCED_RATIOS = (0.75, 0.5)
 SPLIT_MOST = 4
 """Points that go alone where every group failed as a whole: is it the hub's line or theirs?"""
@@ -84,6 +86,12 @@ class StepsOfTest:
     def numbers_for(self, point: str) -> frozenset[int]:
         """Return the steps after the opening that ``point`` takes part in."""
         return frozenset(number for number, row, _ in self.timeline() if row.includes(point))
+
+    def cut(self, number: int, duration_seconds: float) -> "StepsOfTest":
+        """Return these steps with one of them shortened; such a test never says ``ready``."""
+        rows = list(self.steps)
+        rows[number] = replace(rows[number], duration_seconds=duration_seconds)
+        return replace(self, steps=tuple(rows), complete=False)
 
     def followed_by(self, rows: Sequence[StepPlan], not_before_seconds: float) -> "StepsOfTest":
         """Return these steps and then ``rows``, which start no earlier than the given time.

@@ -20,6 +20,7 @@ from diemcau_line.protocol import (
     Abort,
     Aborted,
     CloseTest,
+    CutStep,
     Failed,
     FlowOpened,
     HubCounters,
@@ -50,6 +51,22 @@ def point() -> Iterator[End]:
     """A point's process."""
     with End("point") as end:
         yield end
+
+
+def test_a_step_that_is_cut_ends_early_and_counts_what_it_was(hall: Hall, point: End) -> None:
+    """Both ends take the shorter length as the step's own: nothing that was not sent is lost."""
+    point.ask(hall.open_point(1), Opened)
+    hall.step({1: point}, seconds=20.0)
+    for end in (hall.hub, point):
+        end.send(CutStep("t", 1, 2.0))
+    at_hub = hall.hub.wait(HubStepResult)
+    at_point = point.wait(PointStepResult)
+
+    for traffic in (at_hub.flows[0].up, at_point.down):
+        assert traffic is not None
+        assert traffic.duration_seconds == 2.0
+        assert len(traffic.bins) == 20
+        assert 200 < traffic.packets_sent == traffic.packets_received
 
 
 def test_a_clean_path_has_no_loss_and_both_ends_agree(hall: Hall, point: End) -> None:

@@ -14,12 +14,12 @@ from diemcau_contract.codec import encode
 from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.judge import judge, worst
 from diemcau_contract.line_rules import worst_status
-from diemcau_contract.messages import TestEnd, TestOpen, TestStep
+from diemcau_contract.messages import TestCut, TestEnd, TestOpen, TestStep
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import TestResult
 from diemcau_contract.topics import Down, UpTopic, down
 from diemcau_contract.validity import line_is_valid
-from diemcau_contract.words import Direction, Status
+from diemcau_contract.words import Direction, Status, StepKind
 from diemcau_line.protocol import GRACE_SECONDS
 from diemcau_server.coordinator.errors import (
     CoordinatorError,
@@ -40,7 +40,14 @@ from diemcau_server.evidence import (
 )
 from diemcau_server.flows import FlowOrder, new_flows
 from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
-from diemcau_server.steps import MARGIN, StepPlan, StepsOfTest, margin_steps, split_steps
+from diemcau_server.steps import (
+    CUT_SECONDS,
+    MARGIN,
+    StepPlan,
+    StepsOfTest,
+    margin_steps,
+    split_steps,
+)
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 """Publishes a payload on a topic with QoS 1.
@@ -261,7 +268,7 @@ class TestRun:
         """Run the settled steps, then those that follow from what they show."""
         self._steps_begin = self._loop.time() + LEAD_SECONDS
         await self._run_from(0, joined)
-        if not self.steps.complete:
+        if not self.order.steps.complete:
             return
         evidence = [self._evidence(one) for one in joined]
         if every_group_failed(evidence, self.order.profile):
@@ -315,9 +322,39 @@ class TestRun:
                 commands[one.point] = TestStep(test=self.order.test, steps=own)
         await self._send(commands)
         end = begin + self.steps.duration_seconds
+        if first == 0 and self.steps.complete:
+            await self._until(
+                lambda: self._all_failed(joined) or not any(one.awaits_line for one in joined), end
+            )
+            if self._all_failed(joined):
+                await self._cut_rehearsal(begin, joined)
+                end = begin + self.steps.duration_seconds
         await self._until(
             lambda: not any(one.awaits_line for one in joined), end + self._limits.results_seconds
         )
+
+    def _all_failed(self, joined: list[PointRun]) -> bool:
+        """Tell whether every point that takes part was clearly bad in its group: no doubt is left.
+
+        Nothing like it is asked of points that pass: they get the whole 15 s.
+        """
+        taking_part = [one for one in joined if one.takes_part]
+        return bool(taking_part) and all(self._failed_so_far(one) for one in taking_part)
+
+    async def _cut_rehearsal(self, begin: float, joined: list[PointRun]) -> None:
+        """Shorten the rehearsal, which spares everybody 10 s; the lower rates say more."""
+        number, row, offset = self.steps.timeline()[-1]
+        gone = self._loop.time() - begin - offset
+        seconds = max(CUT_SECONDS, gone + LEAD_SECONDS)
+        if row.kind is not StepKind.REHEARSAL or seconds >= row.duration_seconds:
+            return
+        self.steps = self.steps.cut(number, seconds)
+        try:
+            await self._measuring.cut_step(self.order.test, number, seconds)
+        except MeasuringError as error:
+            raise measuring_unavailable() from error
+        cut = TestCut(test=self.order.test, step=number, duration_seconds=seconds)
+        await self._send({one.point: cut for one in joined if one.takes_part})
 
     def _result(self) -> TestResult:
         order = self.order
