@@ -87,6 +87,8 @@ def lossy(ratio: float) -> TrafficStatistics:
     return traffic(
         packets_received=round(2000 * (1 - ratio)),
         loss_ratio=ratio,
+        loss_ratio_low=0.8 * ratio,
+        loss_ratio_high=1.2 * ratio,
         loss_ratio_worst_15s=ratio,
         carried_bits_per_second=1e6 * (1 - ratio),
     )

@@ -32,7 +32,7 @@ from diemcau_server.errors import PublishError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
 from diemcau_server.steps import StepPlan, StepsOfTest
-from tests.server.district import BOOT, devices_result, step_result
+from tests.server.district import BOOT, devices_result, lossy, step_result
 
 SHORT = StepsOfTest(
     (
@@ -69,6 +69,8 @@ class Rooms:
         self.firewalled: set[str] = set()
         self.dying: set[str] = set()
         self.broker_works = True
+        self.group_loss = 0.0
+        """What a group's step shows on the way down."""
         self.heard = asyncio.Event()
         self.coordinator: Coordinator | None = None
 
@@ -95,7 +97,10 @@ class Rooms:
                 await self.say(devices_result(point, test=message.test))
         if isinstance(message, TestStep) and point not in self.dying:
             for step in message.steps:
-                await self.say(step_result(point, step.kind, test=message.test, step=step.step))
+                result = step_result(point, step.kind, test=message.test, step=step.step)
+                if step.kind is StepKind.GROUPS and self.group_loss:
+                    result = result.model_copy(update={"down": lossy(self.group_loss)})
+                await self.say(result)
 
     async def say(self, message: TestNotice | StepResult | DevicesResult) -> None:
         """Bring a room's message to the server."""

@@ -1,7 +1,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from diemcau_contract.causes import Cause
+from diemcau_contract.messages import TestCut as CutOfTest
 from diemcau_contract.messages import TestEnd as EndOfTest
 from diemcau_contract.messages import TestStep as StepsOfPoint
 from diemcau_contract.result import TestResult as Result
@@ -19,9 +20,11 @@ from diemcau_server.coordinator.run import TestRun as Run
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
+from diemcau_server.steps import GROUP, StepsOfTest, group_steps
 from tests.server.district import NOW, devices_result, district, step_result
 from tests.server.rooms import (
     LIMITS,
+    SHORT,
     MeasuredRooms,
     Rooms,
     coordinator_of,
@@ -128,6 +131,65 @@ async def test_three_measured_rooms_get_a_verdict(
     assert {one["point"] for one in kept.details[0]["points"]} == {
         "bom-bo", "dak-nhau", "duc-lieu",
     }  # fmt: skip
+
+
+def in_groups(rehearsal_seconds: float) -> Callable[[Sequence[str]], StepsOfTest]:
+    """Return a short plan with groups, whose rehearsal is as long as asked."""
+    first, idle, rehearsal = SHORT.steps
+    rehearsal = replace(rehearsal, duration_seconds=rehearsal_seconds)
+    group = replace(GROUP, duration_seconds=0.4)
+    return lambda points: replace(
+        SHORT, steps=(first, idle, *group_steps(points, group), rehearsal)
+    )
+
+
+async def test_what_follows_the_rehearsal_depends_on_what_it_showed(
+    tmp_path: Path, measuring: MeasuringEnd, kept: Kept
+) -> None:
+    """Points that passed are tried at 120 %; the plan that is shown grows by what is decided."""
+    rooms = MeasuredRooms()
+    changes = {"full": in_groups(1.0)}
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, **changes)
+    try:
+        run = await coordinator.start(ALL)
+        await result_of(run)
+    finally:
+        await coordinator.stop()
+        await rooms.stop()
+
+    kinds = [row.kind for row in run.outline()]
+    assert kinds[:6] == [
+        StepKind.PREFLIGHT,
+        StepKind.IDLE,
+        *[StepKind.GROUPS] * 3,
+        StepKind.REHEARSAL,
+    ]
+    assert set(kinds[6:]) == {StepKind.MARGIN}
+    for point in kept.details[0]["points"]:
+        steps = [(one["kind"], one["together"]) for one in point["evidence"]["steps"]]
+        assert steps[0] == ("groups", 1)
+        assert {kind for kind, _ in steps[1:]} == {"margin"}
+
+
+async def test_the_rehearsal_is_cut_where_every_point_failed_in_its_group(
+    tmp_path: Path,
+    measuring: MeasuringEnd,
+    rooms: Rooms,
+    kept: Kept,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No doubt is left: the traffic ends early at both ends, and nobody is called ready."""
+    monkeypatch.setattr("diemcau_server.coordinator.run.CUT_SECONDS", 0.5)
+    rooms.group_loss = 0.3
+    changes = {"full": in_groups(30.0)}
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, **changes)
+    run = await coordinator.start(ALL)
+    result = await result_of(run)
+
+    assert rooms.told(CutOfTest) == list(ALL.points or ())
+    assert run.steps.steps[-1].duration_seconds < 5.0
+    assert not run.steps.complete
+    assert Verdict.READY not in {one.verdict for one in result.points}
 
 
 async def test_a_silent_point_does_not_hold_up_the_others(
