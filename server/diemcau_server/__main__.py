@@ -65,7 +65,9 @@ def _run(config: ServerConfig, ready_file: Path | None, language: Language) -> i
     try:
         asyncio.run(run_server(config, ready_file))
     except ServerError as error:
-        print(_say("cannot", language).format(why=error), file=sys.stderr)
+        print(
+            _say("cannot", language).format(why=error.text.in_language(language)), file=sys.stderr
+        )
         return EXIT_RUNTIME
     except KeyboardInterrupt:
         return EXIT_OK

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from diemcau_contract.causes import Text
 from diemcau_contract.codec import encode
 from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.topics import Down, down
@@ -105,7 +106,10 @@ class Server:
         for task in done - {asked}:
             fault = task.exception()
             _LOG.debug("%s ended", task.get_name(), exc_info=fault)
-            message = f"{task.get_name()} has ended: {fault!r}"
+            message = Text(
+                f"phần {task.get_name()} đã dừng: {fault!r}",
+                f"{task.get_name()} has ended: {fault!r}",
+            )
             raise ServerError(message) from fault
 
     async def stop(self) -> None:
@@ -160,7 +164,10 @@ class Server:
         try:
             config.state_directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            message = f"cannot make the directory {config.state_directory}: {error.strerror}"
+            message = Text(
+                f"không tạo được thư mục {config.state_directory}: {error.strerror}",
+                f"cannot make the directory {config.state_directory}: {error.strerror}",
+            )
             raise StartError(message) from error
         url = resolved_url(config.store.url, config.state_directory, config.store_password)
         store = await Store.open(url)
@@ -179,7 +186,10 @@ class Server:
         try:
             await measuring.start()
         except MeasuringError as error:
-            message = f"the measuring end cannot start on UDP port {config.measure.port}: {error}"
+            message = Text(
+                f"bộ đo không mở được cổng UDP {config.measure.port}: {error}",
+                f"the measuring end cannot start on UDP port {config.measure.port}: {error}",
+            )
             raise StartError(message) from error
         self._stack.push_async_callback(measuring.stop)
         return measuring
@@ -208,7 +218,10 @@ class Server:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            message = f"cannot listen on {host}:{port}: {error.strerror or error}"
+            message = Text(
+                f"không mở được cổng {host}:{port}: {error.strerror or error}",
+                f"cannot listen on {host}:{port}: {error.strerror or error}",
+            )
             raise StartError(message) from error
         bound = runner.addresses[0][1]
         return f"http://{f'[{host}]' if ':' in host else host}:{bound}"
@@ -317,7 +330,10 @@ def _write_ready(path: Path, addresses: Addresses) -> None:
         beside.write_text(addresses.as_json() + "\n", encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        message = f"cannot write the ready file {path}: {error.strerror}"
+        message = Text(
+            f"không ghi được tệp báo sẵn sàng {path}: {error.strerror}",
+            f"cannot write the ready file {path}: {error.strerror}",
+        )
         raise StartError(message) from error
 
 

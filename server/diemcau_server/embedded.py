@@ -8,6 +8,7 @@ import socket
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from diemcau_contract.causes import Text
 from diemcau_server.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ class EmbeddedBroker:
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         if not ip_address(host).is_loopback:
-            message = f"the embedded broker listens on loopback only, not on {host}"
+            message = Text(
+                f"broker kèm theo chỉ mở trên địa chỉ nội bộ, không phải {host}",
+                f"the embedded broker listens on loopback only, not on {host}",
+            )
             raise BrokerError(message)
         self._host = host
         self._port = port
@@ -42,7 +46,10 @@ class EmbeddedBroker:
             from amqtt.broker import Broker  # noqa: PLC0415  # 0.3 s of import, rarely wanted
             from amqtt.errors import AMQTTError  # noqa: PLC0415
         except ModuleNotFoundError as error:
-            message = "the embedded broker needs diemcau[server] with amqtt"
+            message = Text(
+                "broker kèm theo cần diemcau[server] với amqtt",
+                "the embedded broker needs diemcau[server] with amqtt",
+            )
             raise BrokerError(message) from error
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -52,7 +59,10 @@ class EmbeddedBroker:
             await self._broker.start()
         except (AMQTTError, OSError) as error:
             self._broker = None
-            message = f"the embedded broker cannot listen on {self._host}:{self._port}: {error}"
+            message = Text(
+                f"broker kèm theo không mở được cổng {self._host}:{self._port}: {error}",
+                f"the embedded broker cannot listen on {self._host}:{self._port}: {error}",
+            )
             raise BrokerError(message) from error
 
     async def stop(self) -> None:
@@ -84,6 +94,9 @@ def _free_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            message = f"the embedded broker cannot listen on {host}:{port}: {error.strerror}"
+            message = Text(
+                f"broker kèm theo không mở được cổng {host}:{port}: {error.strerror}",
+                f"the embedded broker cannot listen on {host}:{port}: {error.strerror}",
+            )
             raise BrokerError(message) from error
         return int(probe.getsockname()[1])

@@ -7,9 +7,18 @@ ServerError             one clear sentence for whoever starts the server
 └── StartError          a port is taken, a directory cannot be made
 """
 
+from diemcau_contract.causes import Text
+
 
 class ServerError(Exception):
-    """Root: ``str()`` of it is fit to be shown to a user."""
+    """Root: its ``text`` is fit to be shown to a user; ``str()`` is the English of it.
+
+    A plain sentence serves both languages, where only the log reads it.
+    """
+
+    def __init__(self, text: Text | str) -> None:
+        self.text = Text(text, text) if isinstance(text, str) else text
+        super().__init__(self.text.en)
 
 
 class StoreError(ServerError):

@@ -63,7 +63,10 @@ def make_token(path: Path) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(token + "\n")
     except OSError as error:
-        message = f"cannot write the token file {path}: {error.strerror}"
+        message = Text(
+            f"không ghi được tệp mã truy cập {path}: {error.strerror}",
+            f"cannot write the token file {path}: {error.strerror}",
+        )
         raise StartError(message) from error
     return token
 

@@ -130,5 +130,5 @@ def test_a_taken_port_is_told_in_one_line(
     assert second.returncode == 1
     assert "Traceback" not in log
     assert log.splitlines()[-1].startswith(
-        f"Máy chủ không chạy được: cannot listen on 127.0.0.1:{port}: "
+        f"Máy chủ không chạy được: không mở được cổng 127.0.0.1:{port}: "
     )

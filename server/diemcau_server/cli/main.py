@@ -114,7 +114,10 @@ def run_line_test(
         bool, typer.Option("--quick", help=mark("Shorter test, without a full verdict"))
     ] = False,
     capacity: Annotated[
-        bool, typer.Option("--capacity", help=mark("Measure the lines' capacity too"))
+        bool,
+        typer.Option(
+            "--capacity", help=mark("Measure the lines' capacity too (not in this version)")
+        ),
     ] = False,
     as_json: JsonOption = False,
     with_reasons: ExplainOption = False,

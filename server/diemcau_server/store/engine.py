@@ -11,6 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from diemcau_contract.causes import Text
 from diemcau_server.errors import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -36,7 +37,10 @@ async def open_engine(url: URL) -> AsyncEngine:
     try:
         engine = create_async_engine(url)
     except ModuleNotFoundError as error:
-        message = f"store {shown}: install diemcau[postgresql]"
+        message = Text(
+            f"kho dữ liệu {shown}: hãy cài diemcau[postgresql]",
+            f"store {shown}: install diemcau[postgresql]",
+        )
         raise StoreError(message) from error
     if url.drivername.startswith("sqlite"):
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -45,7 +49,10 @@ async def open_engine(url: URL) -> AsyncEngine:
             await connection.run_sync(_migrate)
     except (SQLAlchemyError, CommandError, OSError) as error:
         await engine.dispose()
-        message = f"store {shown} cannot be opened: {_reason(error)}"
+        message = Text(
+            f"không mở được kho dữ liệu {shown}: {_reason(error).vi}",
+            f"store {shown} cannot be opened: {_reason(error).en}",
+        )
         raise StoreError(message) from error
     return engine
 
@@ -66,10 +73,14 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Text:
     if isinstance(error, CommandError):
-        return f"its tables are of another, newer version ({error})"
+        return Text(
+            f"các bảng thuộc phiên bản khác, mới hơn ({error})",
+            f"its tables are of another, newer version ({error})",
+        )
     origin = getattr(error, "orig", None) or error
     if isinstance(origin, sqlite3.DatabaseError) and "not a database" in str(origin):
-        return "it is not a SQLite database"
-    return str(origin).splitlines()[0]
+        return Text("tệp không phải là cơ sở dữ liệu SQLite", "it is not a SQLite database")
+    said = str(origin).splitlines()[0]
+    return Text(said, said)
