@@ -12,6 +12,7 @@ from diemcau_contract.packets.stamp import (
     ErrorEstimate,
     StampReply,
     StampRequest,
+    ntp_from_unix_ns,
     pack_stamp_reply,
     pack_stamp_request,
     parse_stamp_reply,
@@ -105,7 +106,7 @@ class SessionReflector:
             ssid=request.ssid,
             received_ns=received_ns,
             sender_sequence=request.sequence,
-            sender_time_ns=request.time_ns,
+            sender_time_ntp=request.time_ntp,
             sender_error=request.error,
             sender_ttl=_UNKNOWN_TTL if ttl is None else ttl,
             time_ns=self._clock.now_ns(),
@@ -191,10 +192,8 @@ class SessionSender:
         self._windows.setdefault(window, _Window(number))
         now = self._clock.now_ns()
         self._pending[number] = (now, window)
-        packet = pack_stamp_request(
-            StampRequest(number, now, self.error.bits(), self._ssid), self._key
-        )
-        return packet.ljust(size, b"\0")
+        request = StampRequest(number, ntp_from_unix_ns(now), self.error.bits(), self._ssid)
+        return pack_stamp_request(request, self._key).ljust(size, b"\0")
 
     def answer(self, octets: Octets, received_ns: int) -> bool:
         """Take an answer; False when none is waited for (a copy, or given up already).

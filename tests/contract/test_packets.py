@@ -41,9 +41,9 @@ from diemcau_contract.packets.stamp import (
 
 KEY = bytes(range(32))
 NOW = 1_773_446_400_123_456_789
-REQUEST = StampRequest(7, NOW, 0x8D01, 0x1234)
-REPLY = StampReply(9, NOW + 3, 0x0D02, 0x1234, NOW + 2, 7, NOW, 0x8D01, 61)
 NTP = [ntp_from_unix_ns(NOW + later) for later in range(4)]
+REQUEST = StampRequest(7, NTP[0], 0x8D01, 0x1234)
+REPLY = StampReply(9, NOW + 3, 0x0D02, 0x1234, NOW + 2, 7, NTP[0], 0x8D01, 61)
 
 
 def test_open_request_is_laid_out_as_rfc_8762_figure_2() -> None:
