@@ -98,5 +98,7 @@ def test_a_lock_pins_every_package_by_hash_and_names_no_address(name: str) -> No
     pins = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n", "", lock).strip())
     assert not re.search(r"://|--index|--find-links", lock)
     assert [
-        pin for pin in pins if not re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+.*--hash=sha256:", pin, re.DOTALL)
+        pin
+        for pin in pins
+        if not re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+.*--hash=sha256:", pin, re.DOTALL)
     ] == []
