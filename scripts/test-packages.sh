@@ -20,6 +20,8 @@ need pactl pulseaudio-utils
 need ip iproute2
 need nft nftables
 need iperf3 iperf3
+need irtt irtt
+need tshark tshark
 [ -n "$missing" ] || exit 0
 
 # Debian asks this file before it starts a service; 101 forbids it.

@@ -124,3 +124,8 @@ class StampStatistics:
     dscp_sent: int | None = None
     dscp_received: int | None = None
     path_mtu_bytes: int | None = None
+    one_way_delay_up_seconds: Quantiles | None = None
+    """Absolute delays, only where both clocks are known well enough (SPEC 4.3)."""
+    one_way_delay_down_seconds: Quantiles | None = None
+    reflector_synchronised: bool | None = None
+    """Whether every answer bore the reflector's S bit; None without an answer."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from diemcau_contract.measurements import Quantiles, StampStatistics
 from diemcau_contract.packets.common import Octets, PacketError
@@ -12,6 +13,7 @@ from diemcau_contract.packets.stamp import (
     ErrorEstimate,
     StampReply,
     StampRequest,
+    ntp_from_unix_ns,
     pack_stamp_reply,
     pack_stamp_request,
     parse_stamp_reply,
@@ -30,6 +32,7 @@ _ANSWERS_MAX = 20_000
 _SYNC_AGE_NS = 10_000_000_000
 _NS = 1_000_000_000
 _UNKNOWN_TTL = 255
+_S_BIT, _MULTIPLIER = 1 << 15, 0xFF
 
 
 class NotReflectedError(Exception):
@@ -47,21 +50,25 @@ class ErrorBits:
         self._clock = clock
         self._ask = ask
         self._asked_ns = 0
-        self._bits = 0
-        self.synchronised: bool | None = None
+        self._state: SyncState | None = None
+
+    @property
+    def synchronised(self) -> bool | None:
+        """What the system said last."""
+        return self._state.synchronised if self._state else None
 
     def bits(self) -> int:
-        """Return the 16 bits of RFC 8762 section 4.2.1; S is set only when the system says so."""
+        """Return the 16 bits of RFC 8762 section 4.2.1; S is set only when the system says so.
+
+        The system speaks of the wall clock; our stamps stay on the steady line, and a step of the
+        wall clock parts the two: the estimate holds that distance as well.
+        """
         now = self._clock.now_ns()
-        if now - self._asked_ns >= _SYNC_AGE_NS or not self._bits:
-            state = self._ask()
+        if self._state is None or now - self._asked_ns >= _SYNC_AGE_NS:
+            self._state = self._ask()
             self._asked_ns = now
-            self.synchronised = state.synchronised
-            estimate = ErrorEstimate.of(
-                state.error_seconds, synchronised=state.synchronised is True
-            )
-            self._bits = estimate.to_int()
-        return self._bits
+        error = self._state.error_seconds + abs(self._clock.wall_lead_ns) / _NS
+        return ErrorEstimate.of(error, synchronised=self._state.synchronised is True).to_int()
 
 
 class SessionReflector:
@@ -105,7 +112,7 @@ class SessionReflector:
             ssid=request.ssid,
             received_ns=received_ns,
             sender_sequence=request.sequence,
-            sender_time_ns=request.time_ns,
+            sender_time_ntp=request.time_ntp,
             sender_error=request.error,
             sender_ttl=_UNKNOWN_TTL if ttl is None else ttl,
             time_ns=self._clock.now_ns(),
@@ -146,6 +153,8 @@ class Answer:
     t3: int
     t4: int
     reflector_sequence: int
+    own_error: int
+    reflector_error: int
 
     @property
     def rtt_ns(self) -> int:
@@ -156,6 +165,14 @@ class Answer:
     def offset_ns(self) -> int:
         """Reflector's clock minus ours, were both ways equally long."""
         return (self.t2 - self.t1 + self.t3 - self.t4) // 2
+
+
+class _Sent(NamedTuple):
+    """A packet that waits for its answer."""
+
+    time_ns: int
+    window: int
+    error: int
 
 
 @dataclass(slots=True)
@@ -173,7 +190,7 @@ class SessionSender:
         self._clock = clock
         self.error = ErrorBits(clock)
         self._next = 0
-        self._pending: dict[int, tuple[int, int]] = {}
+        self._pending: dict[int, _Sent] = {}
         self._windows: dict[int, _Window] = {}
         self._newest: Answer | None = None
         self.best: Answer | None = None
@@ -189,27 +206,26 @@ class SessionSender:
         number = self._next
         self._next = (number + 1) & 0x7FFF_FFFF
         self._windows.setdefault(window, _Window(number))
+        error = self.error.bits()
         now = self._clock.now_ns()
-        self._pending[number] = (now, window)
-        packet = pack_stamp_request(
-            StampRequest(number, now, self.error.bits(), self._ssid), self._key
-        )
-        return packet.ljust(size, b"\0")
+        self._pending[number] = _Sent(now, window, error)
+        request = StampRequest(number, ntp_from_unix_ns(now), error, self._ssid)
+        return pack_stamp_request(request, self._key).ljust(size, b"\0")
 
     def answer(self, octets: Octets, received_ns: int) -> bool:
         """Take an answer; False when none is waited for (a copy, or given up already).
 
         Raises:
-            PacketError: too short or not genuine.
+            PacketError: too short, not genuine, or not in NTP's times.
         """
         reply = parse_stamp_reply(octets, self._key)
-        sent_ns, name = self._pending.pop(reply.sender_sequence, (0, 0))
-        window = self._windows.get(name)
-        if not sent_ns or window is None:
+        sent = self._pending.pop(reply.sender_sequence, None)
+        window = self._windows.get(sent.window) if sent else None
+        if sent is None or window is None:
             return False
         answer = Answer(
-            reply.sender_sequence, sent_ns, reply.received_ns, reply.time_ns, received_ns,
-            reply.sequence,
+            reply.sender_sequence, sent.time_ns, reply.received_ns, reply.time_ns, received_ns,
+            reply.sequence, sent.error, reply.error,
         )  # fmt: skip
         window.answers.append(answer)
         if self.best is None or answer.rtt_ns < self.best.rtt_ns:
@@ -227,15 +243,15 @@ class SessionSender:
         deadline = self._clock.now_ns() - int(PATIENCE_SECONDS * _NS)
         lost = [
             number
-            for number, (sent, name) in self._pending.items()
-            if name == window and sent <= deadline
+            for number, sent in self._pending.items()
+            if sent.window == window and sent.time_ns <= deadline
         ]
         for number in lost:
             del self._pending[number]
-        for number, (sent, name) in self._pending.items():
-            if name == window:
+        for number, sent in self._pending.items():
+            if sent.window == window:
                 self._windows.setdefault(successor, _Window(number))
-                self._pending[number] = (sent, successor)
+                self._pending[number] = sent._replace(window=successor)
         answers = sorted(closed.answers, key=lambda one: one.sequence)
         up, down = self._directions(answers, closed.first)
         return _statistics(answers, len(lost), up, down)
@@ -275,6 +291,7 @@ def _statistics(
         return None
     rtt = sorted(one.rtt_ns / _NS for one in answers)
     best = min(answers, key=lambda one: one.rtt_ns, default=None)
+    comparable = best is not None and _comparable(answers, best.rtt_ns)
     return StampStatistics(
         packets_sent=sent,
         packets_received=len(answers),
@@ -285,7 +302,30 @@ def _statistics(
         queue_delay_down_seconds=_queue([(one.t3, one.t4) for one in answers]),
         clock_offset_seconds=best.offset_ns / _NS if best else None,
         clock_offset_bound_seconds=max(best.rtt_ns, 0) / 2 / _NS if best else None,
+        one_way_delay_up_seconds=_delays([one.t2 - one.t1 for one in answers], comparable),
+        one_way_delay_down_seconds=_delays([one.t4 - one.t3 for one in answers], comparable),
+        reflector_synchronised=_synchronised([one.reflector_error for one in answers]),
     )
+
+
+def _comparable(answers: Sequence[Answer], best_rtt_ns: int) -> bool:
+    """Tell whether both clocks are known well enough for one-way delays (SPEC 4.3)."""
+    ends = [one.own_error for one in answers], [one.reflector_error for one in answers]
+    if not all(_synchronised(bits) for bits in ends):
+        return False
+    error = sum(max(ErrorEstimate.from_int(one).seconds for one in set(bits)) for bits in ends)
+    return error <= best_rtt_ns / 2 / _NS
+
+
+def _synchronised(error_bits: Sequence[int]) -> bool | None:
+    """Tell whether all say so; an estimate with multiplier 0 is invalid and says nothing."""
+    if not error_bits:
+        return None
+    return all(bits & _S_BIT and bits & _MULTIPLIER for bits in error_bits)
+
+
+def _delays(delays_ns: Sequence[int], comparable: bool) -> Quantiles | None:  # noqa: FBT001  # private
+    return quantiles([delay / _NS for delay in delays_ns]) if comparable else None
 
 
 def _queue(times_ns: Sequence[tuple[int, int]]) -> Quantiles | None:

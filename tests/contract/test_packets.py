@@ -3,13 +3,27 @@
 import struct
 from hashlib import sha256
 from hmac import digest
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.contrib.stamp import ErrorEstimate as ScapyError
 from scapy.contrib.stamp import STAMPSessionReflectorTestUnauthenticated as ScapyReply
 from scapy.contrib.stamp import STAMPSessionSenderTestUnauthenticated as ScapyRequest
+from scapy.contrib.stamp import STAMPTestTLV as ScapyExtension
+from scapy.fields import (
+    ByteField,
+    IntField,
+    LongField,
+    NBytesField,
+    PacketField,
+    PacketListField,
+    ShortField,
+    XNBytesField,
+)
 from scapy.layers.rtp import RTP
+from scapy.packet import Packet
 
 from diemcau_contract.packets.common import PacketClass, PacketError, PacketFault, packet_class
 from diemcau_contract.packets.control import (
@@ -41,9 +55,9 @@ from diemcau_contract.packets.stamp import (
 
 KEY = bytes(range(32))
 NOW = 1_773_446_400_123_456_789
-REQUEST = StampRequest(7, NOW, 0x8D01, 0x1234)
-REPLY = StampReply(9, NOW + 3, 0x0D02, 0x1234, NOW + 2, 7, NOW, 0x8D01, 61)
 NTP = [ntp_from_unix_ns(NOW + later) for later in range(4)]
+REQUEST = StampRequest(7, NTP[0], 0x8D01, 0x1234)
+REPLY = StampReply(9, NOW + 3, 0x0D02, 0x1234, NOW + 2, 7, NTP[0], 0x8D01, 61)
 
 
 def test_open_request_is_laid_out_as_rfc_8762_figure_2() -> None:
@@ -107,10 +121,99 @@ def test_scapy_reads_the_same_fields() -> None:
     request = ScapyRequest(pack_stamp_request(REQUEST))
     reply = ScapyReply(pack_stamp_reply(REPLY))
 
-    assert (request.seq, request.ssid) == (7, 0x1234)
-    assert (request.err_estimate.S, request.err_estimate.multiplier) == (1, 1)
+    assert (request.seq, request.ssid, request.mbz) == (7, 0x1234, 0)
+    assert scapy_error(request.err_estimate) == (1, 0, 13, 1)
     assert (reply.seq, reply.ssid, reply.seq_sender, reply.ttl_sender) == (9, 0x1234, 7, 61)
+    assert scapy_error(reply.err_estimate) == (0, 0, 13, 2)
+    assert scapy_error(reply.err_estimate_sender) == (1, 0, 13, 1)
+    assert (reply.mbz1, reply.mbz2) == (0, 0)
+    assert [reply.getfieldval(name) for name in ("ts_sender", "ts_rx", "ts")] == [
+        NTP[0], NTP[2], NTP[3],
+    ]  # fmt: skip
     assert reply.ts_sender == request.ts
+
+
+TLV_PADDING = bytes([0x80, 1, 0, 8]) + bytes(8)
+"""RFC 8972 section 4.1: extra padding of 8 octets, U set by its sender."""
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(4), bytes(356), TLV_PADDING, TLV_PADDING * 2])
+def test_scapy_reads_padding_and_extensions(tail: bytes) -> None:
+    """Behind both base packets it finds what was put there, as extensions (RFC 8972 section 4)."""
+    for dissect, octets in (
+        (ScapyRequest, pack_stamp_request(REQUEST) + tail),
+        (ScapyReply, pack_stamp_reply(REPLY) + tail),
+    ):
+        read = dissect(octets)
+        extensions = read.tlv_objects
+
+        assert read.seq in {7, 9}
+        assert b"".join(map(bytes, extensions)) == tail
+        assert {one.type for one in extensions} <= {0, 1}
+        assert not read.payload
+        assert bytes(read) == octets
+
+
+class ScapyAuthenticatedRequest(Packet):
+    """Figure 4 of RFC 8762 in scapy's own fields: its layers stop at the open mode."""
+
+    fields_desc: ClassVar = [
+        IntField("seq", 0),
+        NBytesField("mbz1", 0, 12),
+        LongField("ts", 0),
+        PacketField("err_estimate", ScapyError(), ScapyError),
+        ShortField("ssid", 0),
+        NBytesField("mbz2", 0, 68),
+        XNBytesField("hmac", 0, 16),
+        PacketListField("tlv_objects", [], ScapyExtension),
+    ]
+
+
+class ScapyAuthenticatedReply(Packet):
+    """Figure 6 of RFC 8762 in the same way."""
+
+    fields_desc: ClassVar = [
+        IntField("seq", 0),
+        NBytesField("mbz1", 0, 12),
+        LongField("ts", 0),
+        PacketField("err_estimate", ScapyError(), ScapyError),
+        ShortField("ssid", 0),
+        NBytesField("mbz2", 0, 4),
+        LongField("ts_rx", 0),
+        NBytesField("mbz3", 0, 8),
+        IntField("seq_sender", 0),
+        NBytesField("mbz4", 0, 12),
+        LongField("ts_sender", 0),
+        PacketField("err_estimate_sender", ScapyError(), ScapyError),
+        NBytesField("mbz5", 0, 6),
+        ByteField("ttl_sender", 0),
+        NBytesField("mbz6", 0, 15),
+        XNBytesField("hmac", 0, 16),
+        PacketListField("tlv_objects", [], ScapyExtension),
+    ]
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(4), TLV_PADDING])
+def test_scapy_reads_authenticated_packets(tail: bytes) -> None:
+    """All fields of both, what must be zero is zero, the HMAC and what follows it stay whole."""
+    request = ScapyAuthenticatedRequest(pack_stamp_request(REQUEST, KEY) + tail)
+    reply = ScapyAuthenticatedReply(pack_stamp_reply(REPLY, KEY) + tail)
+
+    assert (request.seq, request.ts, request.ssid) == (7, NTP[0], 0x1234)
+    assert (reply.seq, reply.ts, reply.ts_rx, reply.ssid) == (9, NTP[3], NTP[2], 0x1234)
+    assert (reply.seq_sender, reply.ts_sender, reply.ttl_sender) == (7, NTP[0], 61)
+    assert scapy_error(request.err_estimate) == scapy_error(reply.err_estimate_sender)
+    assert scapy_error(reply.err_estimate) == (0, 0, 13, 2)
+    for packet in (request, reply):
+        gaps = [one.name for one in packet.fields_desc if one.name.startswith("mbz")]
+        assert not any(packet.getfieldval(name) for name in gaps)
+        assert packet.hmac
+        assert b"".join(map(bytes, packet.tlv_objects)) == tail
+
+
+def scapy_error(estimate: ScapyError) -> tuple[int, int, int, int]:
+    """Return S, Z, scale and multiplier."""
+    return (estimate.S, estimate.Z, estimate.scale, estimate.multiplier)
 
 
 @pytest.mark.parametrize("place", [0, 20, 95, 96, 111])

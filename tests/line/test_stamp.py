@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from diemcau_contract.packets.common import PacketError
+from diemcau_contract.measurements import StampStatistics
+from diemcau_contract.packets.common import PacketError, hmac_128
 from diemcau_contract.packets.stamp import StampRequest, pack_stamp_request, parse_stamp_reply
-from diemcau_line.clock import Clock
+from diemcau_line.clock import Clock, SyncState
 from diemcau_line.stamp import (
     REPLIES_PER_SECOND_MAX,
+    ErrorBits,
     NotReflectedError,
     SessionReflector,
     SessionSender,
@@ -133,7 +135,7 @@ def test_the_reply_is_as_long_as_the_request() -> None:
 def test_stateless_copies_the_number_and_stateful_counts() -> None:
     """RFC 8762 section 4.3.1: sequence number of the reflected packet."""
     clock = Time().clock()
-    packet = pack_stamp_request(StampRequest(41, clock.now_ns(), 0x0101, 9), KEY)
+    packet = pack_stamp_request(StampRequest(41, 1 << 63, 0x0101, 9), KEY)
     for stateless, numbers in ((True, [41, 41]), (False, [0, 1])):
         reflector = SessionReflector(clock, stateless=stateless)
         reflector.set_sessions({9: KEY})
@@ -144,7 +146,7 @@ def test_stateless_copies_the_number_and_stateful_counts() -> None:
 def test_open_mode_answers_only_where_it_is_on() -> None:
     """A short TWAMP-Light packet gets the 44-octet answer there (RFC 8762 section 4.6)."""
     clock = Time().clock()
-    short = pack_stamp_request(StampRequest(1, clock.now_ns(), 0x0101))[:14]
+    short = pack_stamp_request(StampRequest(1, 1 << 63, 0x0101))[:14]
 
     assert len(SessionReflector(clock, answer_open=True).reflect(short, "p", 1, 64)) == 44
     with pytest.raises(PacketError, match="at least 112"):
@@ -186,3 +188,117 @@ def test_a_step_of_the_wall_clock_is_seen_and_kept_out() -> None:
 
     assert clock.now_ns() == before
     assert (clock.stepped_ns, clock.wall_lead_ns) == (2 * 10**9, -2 * 10**9)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What the two ends' systems say of their clocks, and what comes of it."""
+
+    sender: SyncState
+    reflector: SyncState
+    hub_ahead_ns: int = 0
+
+    def measure(self, stepped_ns: int = 0) -> StampStatistics:
+        """Return the figures of four trips, 10 ms up and 30 ms down, best round trip 40 ms."""
+        path = Path()
+        wall = [0]
+        hub = Clock(
+            lambda: path.time.now + self.hub_ahead_ns,
+            lambda: path.time.now + self.hub_ahead_ns + wall[0],
+        )
+        path.reflector = SessionReflector(hub)
+        path.reflector.set_sessions({9: KEY})
+        path.reflector._error = ErrorBits(hub, lambda: self.reflector)
+        path.sender.error = ErrorBits(path.time.clock(), lambda: self.sender)
+        for number in range(4):
+            wall[0] = stepped_ns if number else 0
+            hub.refresh()
+            request = path.sender.request(0)
+            path.time.now += 10 * MS
+            reply = path.reflector.reflect(request, "p", hub.now_ns(), 63)
+            path.time.now += 30 * MS
+            path.sender.answer(reply, path.time.now)
+        said = path.sender.close_window(0, 1)
+        assert said is not None
+        return said
+
+
+SYNCHRONISED = SyncState(synchronised=True, error_seconds=0.009)
+
+
+def test_synchronised_ends_know_the_one_way_delays() -> None:
+    """SPEC 4.3: S bits at both ends, 18 ms of error in all, half the round trip is 20 ms."""
+    said = Ends(SYNCHRONISED, SYNCHRONISED).measure()
+
+    assert said.one_way_delay_up_seconds is not None
+    assert said.one_way_delay_down_seconds is not None
+    assert said.one_way_delay_up_seconds.p50 == pytest.approx(0.010)
+    assert said.one_way_delay_down_seconds.p50 == pytest.approx(0.030)
+    assert said.reflector_synchronised is True
+
+
+@pytest.mark.parametrize("free", [False, None])
+@pytest.mark.parametrize("end", ["sender", "reflector"])
+def test_one_end_that_is_not_synchronised_takes_them_away(
+    end: str,
+    free: bool | None,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    """SPEC 4.3: however small its error; offset and bound are always given."""
+    state = SyncState(free, 1e-6)
+    sender, reflector = (state, SYNCHRONISED) if end == "sender" else (SYNCHRONISED, state)
+    said = Ends(sender, reflector, hub_ahead_ns=7 * MS).measure()
+
+    assert (said.one_way_delay_up_seconds, said.one_way_delay_down_seconds) == (None, None)
+    assert said.reflector_synchronised is (end == "sender")
+    assert said.clock_offset_seconds == pytest.approx(0.007 - 0.010)
+    assert said.clock_offset_bound_seconds == pytest.approx(0.020)
+
+
+@pytest.mark.parametrize(("error_seconds", "known"), [(0.0098, True), (0.0102, False)])
+def test_errors_together_reach_half_the_round_trip(
+    error_seconds: float,
+    known: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    """SPEC 4.3: just under 20 ms the clocks say more than the midpoint, just over it less."""
+    state = SyncState(synchronised=True, error_seconds=error_seconds)
+    said = Ends(state, state).measure()
+
+    assert (said.one_way_delay_up_seconds is not None) is known
+    assert (said.one_way_delay_down_seconds is not None) is known
+    assert said.reflector_synchronised is True
+
+
+def test_a_step_of_the_hubs_wall_clock_takes_the_one_way_delays_away() -> None:
+    """SPEC 5.2: stamps stay on the steady line, now 2 s off; the estimate says so, S or not."""
+    said = Ends(SYNCHRONISED, SYNCHRONISED).measure(stepped_ns=2 * 10**9)
+
+    assert said.one_way_delay_up_seconds is None
+    assert said.reflector_synchronised is True
+    assert said.rtt_seconds is not None
+    assert said.rtt_seconds.max == pytest.approx(0.040)
+
+
+def test_nothing_is_known_of_a_reflector_that_is_silent() -> None:
+    """SPEC 4.3: without an answer there is no S bit, neither set nor clear."""
+    path = Path()
+    path.trip(lose_up=True)
+    path.time.now += 2 * 10**9
+    said = path.sender.close_window(0, 1)
+
+    assert said is not None
+    assert said.reflector_synchronised is None
+    assert said.one_way_delay_up_seconds is None
+
+
+def test_an_invalid_error_estimate_is_no_synchronised_clock() -> None:
+    """RFC 4656 section 4.1.2: with multiplier 0 the S bit counts for nothing."""
+    path = Path()
+    request = path.sender.request(0)
+    reply = bytearray(path.reflector.reflect(request, "p", path.time.now, 63))
+    reply[24:26] = b"\x80\x00"
+    sealed = bytes(reply[:96]) + hmac_128(KEY, reply[:96])
+    path.sender.answer(sealed, path.time.now)
+    said = path.sender.close_window(0, 1)
+
+    assert said is not None
+    assert said.reflector_synchronised is False

@@ -14,6 +14,7 @@ TWAMP_LIGHT_BYTES = 14
 """Shortest sender packet that still holds sequence, time and error (RFC 8762 section 4.6)."""
 
 _NTP_UNIX_SECONDS = 2_208_988_800
+_Z_BIT = 1 << 14
 _OPEN_SENDER = struct.Struct(">IQHH")
 _OPEN_REFLECTOR = struct.Struct(">IQHHQIQHxxBxxx")
 _AUTH_SENDER = struct.Struct(">I12xQHH68x")
@@ -77,17 +78,20 @@ class ErrorEstimate:
 
 @dataclass(frozen=True, slots=True)
 class StampRequest:
-    """A Session-Sender's packet; ``time_ns`` is T1."""
+    """A Session-Sender's packet; ``time_ntp`` is T1 as the packet bears it.
+
+    A reflector copies it bit for bit: nanoseconds would lose the last two bits.
+    """
 
     sequence: int
-    time_ns: int
+    time_ntp: int
     error: int
     ssid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StampReply:
-    """A reflector's packet: ``received_ns`` is T2, ``time_ns`` T3, ``sender_time_ns`` T1."""
+    """A reflector's packet: ``received_ns`` is T2, ``time_ns`` T3, ``sender_time_ntp`` T1."""
 
     sequence: int
     time_ns: int
@@ -95,14 +99,14 @@ class StampReply:
     ssid: int
     received_ns: int
     sender_sequence: int
-    sender_time_ns: int
+    sender_time_ntp: int
     sender_error: int
     sender_ttl: int
 
 
 def pack_stamp_request(request: StampRequest, key: bytes | None = None) -> bytes:
     """Return the octets, authenticated where ``key`` is given."""
-    values = (request.sequence, ntp_from_unix_ns(request.time_ns), request.error, request.ssid)
+    values = (request.sequence, request.time_ntp, request.error, request.ssid)
     if key is None:
         return _OPEN_SENDER.pack(*values).ljust(STAMP_OPEN_BYTES, b"\0")
     head = _AUTH_SENDER.pack(*values)
@@ -122,7 +126,7 @@ def parse_stamp_request(octets: Octets, key: bytes | None = None) -> StampReques
     else:
         _verify_stamp(octets, key)
         sequence, time, error, ssid = _AUTH_SENDER.unpack_from(octets)
-    return StampRequest(sequence, unix_ns_from_ntp(time), error, ssid)
+    return StampRequest(sequence, time, error, ssid)
 
 
 def pack_stamp_reply(reply: StampReply, key: bytes | None = None) -> bytes:
@@ -134,7 +138,7 @@ def pack_stamp_reply(reply: StampReply, key: bytes | None = None) -> bytes:
         reply.ssid,
         ntp_from_unix_ns(reply.received_ns),
         reply.sender_sequence,
-        ntp_from_unix_ns(reply.sender_time_ns),
+        reply.sender_time_ntp,
         reply.sender_error,
         reply.sender_ttl,
     )
@@ -148,7 +152,8 @@ def parse_stamp_reply(octets: Octets, key: bytes | None = None) -> StampReply:
     """Read a reflector's packet; with ``key`` its HMAC is verified before anything else.
 
     Raises:
-        PacketError: too short, or not genuine.
+        PacketError: too short, not genuine, or with times in PTP's format (Z bit, RFC 8186 2.3),
+            which read as NTP would be wrong figures.
     """
     if key is None:
         need(octets, STAMP_OPEN_BYTES, "STAMP reply")
@@ -157,9 +162,11 @@ def parse_stamp_reply(octets: Octets, key: bytes | None = None) -> StampReply:
         _verify_stamp(octets, key)
         fields = _AUTH_REFLECTOR.unpack_from(octets)
     sequence, t3, error, ssid, t2, sender_sequence, t1, sender_error, ttl = fields
+    if error & _Z_BIT:
+        raise PacketError(PacketFault.BAD_FIELD, "STAMP reply with PTP times, NTP is asked for")
     return StampReply(
         sequence, unix_ns_from_ntp(t3), error, ssid, unix_ns_from_ntp(t2),
-        sender_sequence, unix_ns_from_ntp(t1), sender_error, ttl,
+        sender_sequence, t1, sender_error, ttl,
     )  # fmt: skip
 
 
