@@ -83,6 +83,7 @@ class Hall:
     port: int
     points: int
     plan: TrafficPlan = PLAN
+    host: str = "127.0.0.1"
 
     def secret(self, flow: int) -> str:
         """Return the flow's secret."""
@@ -102,7 +103,7 @@ class Hall:
     ) -> OpenPoint:
         """Return the point's first command."""
         return OpenPoint(
-            test="t", host="127.0.0.1", port=port or self.port,
+            test="t", host=self.host, port=port or self.port,
             ticket=ticket or self.ticket(flow), flow=flow, secret=self.secret(flow), ssid=flow,
             stamp_key=self.secret(flow) * 2, up=self.plan, down=self.plan,
         )  # fmt: skip
@@ -120,10 +121,10 @@ class Hall:
         return planned
 
 
-def start_hall(hub: End, points: int, plan: TrafficPlan = PLAN) -> Hall:
+def start_hall(hub: End, points: int, plan: TrafficPlan = PLAN, host: str = "127.0.0.1") -> Hall:
     """Start the hub and open test ``t`` for flows 1 to ``points``."""
-    ready = hub.ask(StartHub(TICKET_KEY.hex(), ("127.0.0.1",)), HubReady)
-    hall = Hall(hub, ready.port, points, plan)
+    ready = hub.ask(StartHub(TICKET_KEY.hex(), (host,)), HubReady)
+    hall = Hall(hub, ready.port, points, plan, host)
     flows = range(1, points + 1)
     hub.send(SetStampSessions(tuple(StampSession(flow, hall.secret(flow) * 2) for flow in flows)))
     order = tuple(HubFlow(f"p{flow}", flow, hall.secret(flow), plan, plan) for flow in flows)
