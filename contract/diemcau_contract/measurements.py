@@ -5,7 +5,7 @@ Every ratio lies in 0..1, every time is in seconds, every rate counts bits at th
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +129,23 @@ class StampStatistics:
     one_way_delay_down_seconds: Quantiles | None = None
     reflector_synchronised: bool | None = None
     """Whether every answer bore the reflector's S bit; None without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityStatistics:
+    """Maximum IP-layer capacity of one direction (RFC 9097), by its receiver (SPEC 4.4)."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    bits_per_second: float | None
+    """None where too little arrived to tell a rate."""
+    limited_by: Literal["line", "sender", "cap", "receiver"]
+    """Anything but ``line``: the line carries at least this, perhaps more."""
+    duration_seconds: float
+    packets_sent: int
+    bytes_sent: int
+    packets_received: int
+    loss_ratio: float
+    queue_delay_seconds: Quantiles | None
+    rtt_min_seconds: float | None
+    rtt_max_seconds: float | None

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from diemcau_contract.packets.capacity import LOAD_PAYLOAD_TYPE
 from diemcau_contract.packets.common import IP_UDP_BYTES, PacketError
 from diemcau_contract.packets.control import (
     REFUSE_REASONS,
@@ -20,16 +21,19 @@ from diemcau_contract.packets.control import (
 from diemcau_contract.packets.rehearsal import REHEARSAL, REHEARSAL_BYTES
 from diemcau_contract.tickets import TicketBook, TicketError, TicketFault
 from diemcau_contract.words import Direction
+from diemcau_line.capacity import CapacityPlan, CapacityRun, CapacityRuns
 from diemcau_line.engine import Engine
 from diemcau_line.pacer import Repeated
 from diemcau_line.protocol import (
     Abort,
     Aborted,
+    CapacityPlanned,
     CloseTest,
     Command,
     CutStep,
     Failed,
     FlowOpened,
+    HubCapacityResult,
     HubCounters,
     HubFlowResult,
     HubReady,
@@ -37,6 +41,7 @@ from diemcau_line.protocol import (
     OpenTest,
     Progress,
     ReportCounters,
+    RunCapacity,
     RunStep,
     SetStampSessions,
     StartHub,
@@ -74,6 +79,7 @@ class Hub:
         self._bits_per_second_max = 0.0
         self._steps: list[StepRun] = []
         self._tallies: dict[tuple[int, int], tuple[Tally, Peer]] = {}
+        self._capacity = CapacityRuns(engine, self._capacity_done)
         self._progress_ns = 0
         self._refusals = [0, 0]
         self._received = 0
@@ -103,8 +109,8 @@ class Hub:
                 self._reflector.set_sessions(sessions)
             case OpenTest():
                 self._open_test(command)
-            case RunStep():
-                self._plan_step(command)
+            case RunStep() | RunCapacity():
+                self._plan(command)
             case CutStep() | Abort() | CloseTest():
                 self._shorten(command)
             case ReportCounters():
@@ -116,7 +122,10 @@ class Hub:
         """Take one datagram; whatever it is, it is counted and never raises."""
         view = line.view
         if size and view[0] >> 6 == 2:  # noqa: PLR2004  # RTP version 2
-            self._rehearsal(line, size)
+            if size > 1 and view[1] & 0x7F == LOAD_PAYLOAD_TYPE:
+                self._capacity.load(line, size)
+            else:
+                self._rehearsal(line, size)
             return
         try:
             if size and view[0] >> 6 == 3:  # noqa: PLR2004  # control
@@ -136,6 +145,7 @@ class Hub:
             run.tick(now_ns)
             if run.running:
                 self._stop_silent(run, now_ns)
+        self._capacity.tick(now_ns)
         if now_ns >= self._progress_ns:
             self._progress_ns = now_ns + _PROGRESS_NS
             self._tell_progress(now_ns)
@@ -186,6 +196,12 @@ class Hub:
         }  # fmt: skip
         self._engine.emit(TestOpened(command.test))
 
+    def _plan(self, command: RunStep | RunCapacity) -> None:
+        if isinstance(command, RunStep):
+            self._plan_step(command)
+        else:
+            self._plan_capacity(command)
+
     def _plan_step(self, command: RunStep) -> None:
         if command.test != self._test:
             self._engine.emit(
@@ -226,6 +242,49 @@ class Hub:
             return f"{together:.0f} bit/s in all, this hub sends {self._bits_per_second_max:.0f}"
         return ""
 
+    def _plan_capacity(self, command: RunCapacity) -> None:
+        start = self._engine.clock.now_ns() + int(command.starts_in_seconds * _NS)
+        plan = CapacityPlan(
+            command.test, command.step, command.direction, start, command.duration_seconds,
+            command.start_bits_per_second, command.max_bits_per_second,
+        )  # fmt: skip
+        peer = self._peers.get(command.flow)
+        failed = self._capacity_refusal(plan, peer, command.flow)
+        if failed is not None or peer is None:
+            self._engine.emit(failed or Failed(command.command, "unknown_flow", "", command.test))
+            return
+        self._capacity.add(plan, peer, self._lines)
+        self._engine.emit(
+            CapacityPlanned(command.test, command.step, start, command.duration_seconds)
+        )
+
+    def _capacity_refusal(self, plan: CapacityPlan, peer: Peer | None, flow: int) -> Failed | None:
+        name, test = "run_capacity", plan.test
+        if test != self._test:
+            return Failed(name, "unknown_test", f"{test} is not open", test)
+        if peer is None or peer.line is None or peer.stopped:
+            return Failed(name, "unknown_flow", f"flow {flow} is not open", test)
+        wanted, allowed = plan.max_bits_per_second, peer.rate.bits_per_second
+        if allowed is not None and wanted > allowed:
+            detail = f"flow {flow}: {wanted:.0f} bit/s, its ticket allows {allowed:.0f}"
+            return Failed(name, "over_limit", detail, test)
+        together = self._capacity.sent_beside(plan) + wanted
+        if plan.direction is Direction.DOWN and together > self._bits_per_second_max:
+            detail = f"{together:.0f} bit/s in all, this hub sends {self._bits_per_second_max:.0f}"
+            return Failed(name, "over_limit", detail, test)
+        if self._capacity.is_busy(flow, plan):
+            return Failed(name, "over_limit", f"flow {flow} measures its capacity then", test)
+        return None
+
+    def _capacity_done(self, run: CapacityRun) -> None:
+        plan = run.plan
+        self._engine.emit(
+            HubCapacityResult(
+                plan.test, plan.step, run.peer.point, run.peer.flow, plan.direction,
+                run.statistics, run.end, run.own_cpu_ratio, run.loop_lag_max_seconds,
+            )
+        )  # fmt: skip
+
     def _shorten(self, command: CutStep | Abort | CloseTest) -> None:
         if command.test != self._test:
             self._engine.emit(
@@ -247,6 +306,7 @@ class Hub:
             run.cancel()
         self._steps.clear()
         self._tallies.clear()
+        self._capacity.cancel()
         times = [now + pause for pause in _STOP_PAUSES_NS]
         for peer in self._peers.values():
             if peer.line is not None:
@@ -327,6 +387,7 @@ class Hub:
             return
         peer.heard_ns = line.received_ns
         peer.stopped = peer.stopped or isinstance(packet, Stop)
+        self._capacity.control(packet)
         for run in self._steps:
             if isinstance(packet, StepEnd) and packet.step == run.plan.step:
                 run.step_end(packet)

@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diemcau_contract.measurements import StampStatistics
+from diemcau_contract.packets.capacity import LOAD_PAYLOAD_TYPE, Feedback, LoadEnd
 from diemcau_contract.packets.common import PacketError
 from diemcau_contract.packets.control import StepEnd, Stop, pack_control, parse_control
 from diemcau_contract.packets.rehearsal import REHEARSAL, REHEARSAL_BYTES
 from diemcau_contract.words import Direction
+from diemcau_line.capacity import CapacityPlan, CapacityRun, CapacityRuns
 from diemcau_line.engine import Engine
 from diemcau_line.opening import Opening
 from diemcau_line.pacer import Repeated
@@ -19,6 +21,8 @@ from diemcau_line.protocol import (
     CutStep,
     Failed,
     OpenPoint,
+    PointCapacity,
+    PointCapacityResult,
     PointStep,
     PointStepResult,
 )
@@ -77,6 +81,7 @@ class Point:
         self._steps: list[StepRun] = []
         self._beats: list[StampBeat] = []
         self._tallies: dict[int, Tally] = {}
+        self._capacity = CapacityRuns(engine, self._capacity_done)
 
     @property
     def sockets(self) -> Sequence[MeasuringSocket]:
@@ -87,7 +92,11 @@ class Point:
     @property
     def resting(self) -> bool:
         """Whether nothing is going on."""
-        return self._opening is None and not self._steps
+        return self._opening is None and not self._is_running
+
+    @property
+    def _is_running(self) -> bool:
+        return bool(self._steps) or not self._capacity.resting
 
     def command(self, command: Command) -> None:
         """Do what the agent wants."""
@@ -98,6 +107,8 @@ class Point:
                 self._plan_step(command)
             case CutStep():
                 self._cut(command)
+            case PointCapacity():
+                self._plan_capacity(command)
             case Abort():
                 self._abort(command)
             case _:
@@ -108,7 +119,10 @@ class Point:
         octets = line.view[:size]
         try:
             if size and octets[0] >> 6 == 2:  # noqa: PLR2004  # RTP version 2
-                self._rehearsal(line, size)
+                if size > 1 and octets[1] & 0x7F == LOAD_PAYLOAD_TYPE:
+                    self._capacity.load(line, size)
+                else:
+                    self._rehearsal(line, size)
             elif self._opening is not None:
                 self._opening.datagram(line, octets)
             elif size and octets[0] >> 6 == 3:  # noqa: PLR2004  # control
@@ -126,6 +140,7 @@ class Point:
                 self._settle(self._opening)
         for run in list(self._steps):
             run.tick(now_ns)
+        self._capacity.tick(now_ns)
 
     def _open(self, command: OpenPoint) -> None:
         self._stop_traffic()
@@ -193,6 +208,33 @@ class Point:
                 for beat in self._beats:
                     beat.follow(run.plan)
 
+    def _plan_capacity(self, command: PointCapacity) -> None:
+        peer, session, line = self._peer, self._session, self._line
+        if command.test != self._test or peer is None or session is None or line is None:
+            self._engine.emit(
+                Failed(command.command, "unknown_test", f"{command.test} is not open", command.test)
+            )
+            return
+        offset = session.best.offset_ns if session.best is not None else 0
+        plan = CapacityPlan(
+            command.test, command.step, command.direction, command.starts_at_hub_ns - offset,
+            command.duration_seconds, command.start_bits_per_second, command.max_bits_per_second,
+        )  # fmt: skip
+        if self._capacity.is_busy(peer.flow, plan):
+            detail = "a capacity step of this flow stands there already"
+            self._engine.emit(Failed(command.command, "over_limit", detail, command.test))
+            return
+        self._capacity.add(plan, peer, [line])
+
+    def _capacity_done(self, run: CapacityRun) -> None:
+        plan = run.plan
+        self._engine.emit(
+            PointCapacityResult(
+                plan.test, plan.step, plan.direction, run.statistics, run.end,
+                run.own_cpu_ratio, run.loop_lag_max_seconds,
+            )
+        )  # fmt: skip
+
     def _abort(self, command: Abort) -> None:
         if command.test != self._test:
             self._engine.emit(
@@ -213,6 +255,7 @@ class Point:
             run.cancel()
         for beat in self._beats:
             beat.cancelled = True
+        self._capacity.cancel()
         self._steps.clear()
         self._beats.clear()
         self._tallies.clear()
@@ -241,7 +284,9 @@ class Point:
             for run in self._steps:
                 if run.plan.step == packet.step:
                     run.step_end(packet)
-        elif isinstance(packet, Stop) and self._steps and self._test is not None:
+        elif isinstance(packet, Feedback | LoadEnd):
+            self._capacity.control(packet)
+        elif isinstance(packet, Stop) and self._test is not None and self._is_running:
             self._stop_traffic()
             self._engine.emit(Aborted(self._test))
 

@@ -10,7 +10,11 @@ on stderr, and end when stdin closes. Secrets travel through stdin only. Hub and
    goes over MQTT to the agents and there as ``PointStep`` into their point processes. Steps may be
    planned ahead;
 4. after each step and a grace of ``GRACE_SECONDS``: ``HubStepResult`` and ``PointStepResult``;
-5. ``Abort`` stops the traffic at once, ``CloseTest`` ends the test.
+5. capacity: ``RunCapacity`` for one open flow and direction, answered by ``CapacityPlanned``, whose
+   start goes as ``PointCapacity`` into the point process; after the step and a grace of
+   ``CAPACITY_GRACE_SECONDS``: ``HubCapacityResult`` and ``PointCapacityResult``, of which the
+   receiver's one holds the figures;
+6. ``Abort`` stops the traffic at once, ``CloseTest`` ends the test.
 
 A command that cannot be done is answered by ``Failed``, never by the end of the process.
 """
@@ -20,17 +24,20 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, get_args
 
 from diemcau_contract.measurements import (
+    CapacityStatistics,
     EndStatistics,
     SenderStatistics,
     StampStatistics,
     TrafficStatistics,
 )
 from diemcau_contract.plans import TrafficPlan
-from diemcau_contract.words import StepKind
+from diemcau_contract.words import Direction, StepKind
 from diemcau_line.records import Length, Matches, RecordError, Within, from_plain, to_plain
 
 GRACE_SECONDS = 1.0
 """How long after a step its late packets still count."""
+CAPACITY_GRACE_SECONDS = 0.7
+"""As long as the four LOAD END take."""
 
 Key = Annotated[str, Matches(r"(?:[0-9a-f]{2}){16,32}")]
 """A secret of 16 to 32 octets in hexadecimal."""
@@ -39,6 +46,10 @@ Ssid = Annotated[int, Within(1, 65_535)]
 Dscp = Annotated[int, Within(0, 63)]
 RateRatio = Annotated[float, Within(0, 1.2)]
 """Share of the plan; 0 means STAMP only. More than 1.2 is refused wherever it turns up."""
+
+
+LoadSeconds = Annotated[float, Within(0, 4, above=True)]
+LoadRate = Annotated[int, Within(100_000, 1_000_000_000)]
 
 
 class ProtocolError(Exception):
@@ -129,6 +140,25 @@ class CutStep:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCapacity:
+    """Measure one direction of one open flow (SPEC 5.8); answered by ``CapacityPlanned``.
+
+    Refused as ``over_limit`` above the ticket's rate or beside another such step of the flow, as
+    ``unknown_flow`` where the flow is not open. Later answered by ``HubCapacityResult``.
+    """
+
+    test: str
+    step: Annotated[int, Within(0, 65_535)]
+    flow: FlowId
+    direction: Direction
+    starts_in_seconds: Annotated[float, Within(0, 300)]
+    duration_seconds: LoadSeconds
+    start_bits_per_second: LoadRate
+    max_bits_per_second: LoadRate
+    command: Literal["run_capacity"] = "run_capacity"
+
+
+@dataclass(frozen=True, slots=True)
 class CloseTest:
     """Hub: end the test, forget its flows and secrets; answered by ``TestClosed``."""
 
@@ -187,17 +217,33 @@ class PointStep:
     command: Literal["point_step"] = "point_step"
 
 
+@dataclass(frozen=True, slots=True)
+class PointCapacity:
+    """The point's part of a capacity step; later answered by ``PointCapacityResult``."""
+
+    test: str
+    step: Annotated[int, Within(0, 65_535)]
+    direction: Direction
+    starts_at_hub_ns: int
+    duration_seconds: LoadSeconds
+    start_bits_per_second: LoadRate
+    max_bits_per_second: LoadRate
+    command: Literal["point_capacity"] = "point_capacity"
+
+
 Command = (
     StartHub
     | SetStampSessions
     | OpenTest
     | RunStep
     | CutStep
+    | RunCapacity
     | CloseTest
     | ReportCounters
     | Abort
     | OpenPoint
     | PointStep
+    | PointCapacity
 )
 
 
@@ -352,6 +398,50 @@ class PointStepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class CapacityPlanned:
+    """When a capacity step starts on the hub's clock."""
+
+    test: str
+    step: int
+    starts_at_hub_ns: int
+    duration_seconds: float
+    event: Literal["capacity_planned"] = "capacity_planned"
+
+
+@dataclass(frozen=True, slots=True)
+class HubCapacityResult:
+    """The hub's part of one capacity step.
+
+    ``statistics`` is None in the direction that the hub sends: the point has them.
+    """
+
+    test: str
+    step: int
+    point: str
+    flow: int
+    direction: Direction
+    statistics: CapacityStatistics | None
+    end: EndStatistics
+    own_cpu_ratio: float
+    loop_lag_max_seconds: float
+    event: Literal["hub_capacity_result"] = "hub_capacity_result"
+
+
+@dataclass(frozen=True, slots=True)
+class PointCapacityResult:
+    """The point's part of one capacity step; ``statistics`` is None in the direction up."""
+
+    test: str
+    step: int
+    direction: Direction
+    statistics: CapacityStatistics | None
+    end: EndStatistics
+    own_cpu_ratio: float
+    loop_lag_max_seconds: float
+    event: Literal["point_capacity_result"] = "point_capacity_result"
+
+
+@dataclass(frozen=True, slots=True)
 class Aborted:
     """All traffic of the test has stopped."""
 
@@ -397,11 +487,14 @@ Event = (
     | StepPlanned
     | Progress
     | HubStepResult
+    | CapacityPlanned
+    | HubCapacityResult
     | HubCounters
     | Opened
     | Refused
     | NoAnswer
     | PointStepResult
+    | PointCapacityResult
     | Aborted
     | TestClosed
     | Failed

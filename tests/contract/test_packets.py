@@ -25,7 +25,14 @@ from scapy.fields import (
 from scapy.layers.rtp import RTP
 from scapy.packet import Packet
 
-from diemcau_contract.packets.common import PacketClass, PacketError, PacketFault, packet_class
+from diemcau_contract.packets.capacity import Feedback, LoadEnd, SenderLimit
+from diemcau_contract.packets.common import (
+    PacketClass,
+    PacketError,
+    PacketFault,
+    hmac_128,
+    packet_class,
+)
 from diemcau_contract.packets.control import (
     CONTROL_MAGIC,
     OPEN_MIN_BYTES,
@@ -321,6 +328,9 @@ CONTROLS: tuple[Control, ...] = (
     Refuse(3, NOW, 4),
     Stop(3),
     StepEnd(3, 2, 10, 4500, 1),
+    Feedback(3, 2, 7, 500, 4, 19_900_000, 12_000, 900, NOW),
+    LoadEnd(3, 2, 9000, 10_800_000, 1, SenderLimit.CAP, 1_000, 31_000),
+    LoadEnd(3, 65_535, 0, 2**40, 0, SenderLimit.LINE, None, None),
 )
 
 
@@ -341,6 +351,31 @@ def test_a_changed_control_packet_is_not_genuine(packet: Control) -> None:
 
     with pytest.raises(PacketError, match="bad_hmac"):
         parse_control(octets, KEY)
+
+
+@pytest.mark.parametrize("packet", CONTROLS[-3:])
+def test_a_cut_word_of_the_capacity_step_is_refused(packet: Control) -> None:
+    """Cut and sealed again, it is too short, whatever its HMAC says."""
+    cut = pack_control(packet, KEY)[:-17]
+
+    with pytest.raises(PacketError, match=r"too_short: (FEEDBACK|LOAD END) of"):
+        parse_control(cut + hmac_128(KEY, cut), KEY)
+
+
+def test_a_load_end_with_an_unknown_limit_is_refused() -> None:
+    """Octets 28-31 hold 1, 2 or 3."""
+    octets = bytearray(pack_control(CONTROLS[-1], KEY))
+    octets[28:32] = b"\0\0\0\4"
+
+    with pytest.raises(PacketError, match="bad_field: limit 4"):
+        parse_control(octets, None)
+
+
+def test_feedback_keeps_what_does_not_fit_at_the_largest() -> None:
+    """A rate beyond 2^32 - 1 bit/s is that, not an error in the receiver's loop."""
+    octets = pack_control(Feedback(3, 2, 1, 1, 0, 2**33, 0, 0, NOW), KEY)
+
+    assert parse_control(octets, KEY) == Feedback(3, 2, 1, 1, 0, 2**32 - 1, 0, 0, NOW)
 
 
 def test_no_answer_is_larger_than_an_open() -> None:

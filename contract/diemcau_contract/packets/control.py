@@ -5,6 +5,14 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
+from diemcau_contract.packets.capacity import (
+    Feedback,
+    LoadEnd,
+    feedback_body,
+    load_end_body,
+    parse_feedback,
+    parse_load_end,
+)
 from diemcau_contract.packets.common import (
     HMAC_BYTES,
     Octets,
@@ -29,6 +37,8 @@ class ControlKind(IntEnum):
     REFUSE = 3
     STOP = 4
     STEP_END = 5
+    FEEDBACK = 6
+    LOAD_END = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,7 @@ class StepEnd:
     errors: int
 
 
-Control = Open | Accept | Refuse | Stop | StepEnd
+Control = Open | Accept | Refuse | Stop | StepEnd | Feedback | LoadEnd
 REFUSE_REASONS = ("", "malformed", "bad_signature", "expired", "replayed", "unknown_flow", "closed")
 _UNKNOWN_OCTET = 255
 
@@ -129,9 +139,17 @@ def parse_control(octets: Octets, secret: bytes | None) -> Control:
         return Refuse(flow, int.from_bytes(octets[12:20], "big"), special)
     if kind is ControlKind.STOP:
         return Stop(flow)
+    return _parse_of_step(octets, kind, flow, special)
+
+
+def _parse_of_step(octets: Octets, kind: ControlKind, flow: int, step: int) -> Control:
+    if kind is ControlKind.FEEDBACK:
+        return parse_feedback(octets, flow, step)
+    if kind is ControlKind.LOAD_END:
+        return parse_load_end(octets, flow, step)
     need(octets, _CONTROL.size + 12 + HMAC_BYTES, "STEP END")
     first, stop, errors = struct.unpack_from(">III", octets, _CONTROL.size)
-    return StepEnd(flow, special, first, stop, errors)
+    return StepEnd(flow, step, first, stop, errors)
 
 
 def _control_parts(packet: Control) -> tuple[ControlKind, int, bytes]:
@@ -152,6 +170,14 @@ def _control_parts(packet: Control) -> tuple[ControlKind, int, bytes]:
         case StepEnd():
             counts = struct.pack(">III", packet.first, packet.stop, packet.errors)
             return ControlKind.STEP_END, packet.step, counts
+        case Feedback() | LoadEnd():
+            return _capacity_parts(packet)
+
+
+def _capacity_parts(packet: Feedback | LoadEnd) -> tuple[ControlKind, int, bytes]:
+    if isinstance(packet, Feedback):
+        return ControlKind.FEEDBACK, packet.step, feedback_body(packet)
+    return ControlKind.LOAD_END, packet.step, load_end_body(packet)
 
 
 def _parse_open(octets: Octets, flow: int, length: int) -> Open:
