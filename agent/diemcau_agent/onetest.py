@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from diemcau_contract.measurements import EndStatistics
-from diemcau_contract.messages import PlannedStep, TestOpen
+from diemcau_contract.messages import PlannedCapacity, PlannedStep, TestOpen
 from diemcau_contract.words import StepKind
 from diemcau_line.protocol import (
     Abort,
@@ -18,6 +18,8 @@ from diemcau_line.protocol import (
     NoAnswer,
     Opened,
     OpenPoint,
+    PointCapacity,
+    PointCapacityResult,
     PointStep,
     PointStepResult,
     Refused,
@@ -45,7 +47,8 @@ class Outcome(StrEnum):
     """No traffic at all: refused, no answer, or the measuring process failed."""
 
 
-Tell = Callable[[str, Notice | PointStepResult], None]
+News = Notice | PointStepResult | PointCapacityResult
+Tell = Callable[[str, News], None]
 
 
 class OneTest:
@@ -91,6 +94,20 @@ class OneTest:
                     rate_ratio=step.rate_ratio,
                 )
             )
+
+    def measure_capacity(self, planned: PlannedCapacity) -> None:
+        """Measure one direction's capacity."""
+        self._send(
+            PointCapacity(
+                test=self.test,
+                step=planned.step,
+                direction=planned.direction,
+                starts_at_hub_ns=planned.starts_at_hub_ns,
+                duration_seconds=planned.duration_seconds,
+                start_bits_per_second=planned.start_bits_per_second,
+                max_bits_per_second=planned.max_bits_per_second,
+            )
+        )
 
     def cut(self, step: int, duration_seconds: float) -> None:
         """Let a step end earlier than planned."""
@@ -168,7 +185,7 @@ class OneTest:
                 self._tell(self.test, Notice("opened", ""))
                 self._tell(self.test, _preflight(event))
                 self.plan(())
-            case PointStepResult():
+            case PointStepResult() | PointCapacityResult():
                 self._tell(self.test, event)
             case NoAnswer():
                 self._fail("no_answer", event.detail)

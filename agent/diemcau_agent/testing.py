@@ -12,16 +12,18 @@ from diemcau_agent.boot import Boot
 from diemcau_agent.config import AgentConfig
 from diemcau_agent.errors import LinkDownError
 from diemcau_agent.link import Link
-from diemcau_agent.onetest import Notice, OneTest, Outcome
+from diemcau_agent.onetest import News, Notice, OneTest, Outcome
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import RoomFindings, check_room
 from diemcau_contract.codec import encode
 from diemcau_contract.errors import MessageError
 from diemcau_contract.messages import (
+    CapacityResult,
     Command,
     DeviceResult,
     DevicesResult,
     StepResult,
+    TestCapacity,
     TestCut,
     TestEnd,
     TestNotice,
@@ -29,7 +31,7 @@ from diemcau_contract.messages import (
     TestStep,
 )
 from diemcau_contract.topics import Up
-from diemcau_line.protocol import PointStepResult
+from diemcau_line.protocol import PointCapacityResult
 
 _log = logging.getLogger(__name__)
 
@@ -75,12 +77,14 @@ class TestDesk:
         match command:
             case TestOpen():
                 self._on_open(command)
-            case TestStep() | TestCut() | TestEnd():
+            case TestStep() | TestCapacity() | TestCut() | TestEnd():
                 if self._current is None or self._current.test != command.test:
                     _log.warning("%s of test %s ignored: it does not run here",
                                  type(command).__name__, command.test)  # fmt: skip
                 elif isinstance(command, TestStep):
                     self._current.plan(command.steps)
+                elif isinstance(command, TestCapacity):
+                    self._current.measure_capacity(command.planned)
                 elif isinstance(command, TestCut):
                     self._current.cut(command.step, command.duration_seconds)
                 else:
@@ -175,9 +179,17 @@ class TestDesk:
                 return cut
         return result
 
-    def _tell(self, test: str, news: Notice | PointStepResult) -> None:
+    def _tell(self, test: str, news: News) -> None:
         if isinstance(news, Notice):
             self._notice(test, news)
+            return
+        if isinstance(news, PointCapacityResult):
+            self._outgoing.put_nowait(
+                CapacityResult(
+                    hub=self._boot.hub, point=self._boot.point, boot_id=self._boot.boot_id,
+                    test=test, step=news.step, direction=news.direction, statistics=news.statistics,
+                )
+            )  # fmt: skip
             return
         result = StepResult(
             hub=self._boot.hub, point=self._boot.point, boot_id=self._boot.boot_id,

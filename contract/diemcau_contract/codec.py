@@ -15,6 +15,7 @@ UpMessage = (
     messages.Hello
     | messages.Report
     | messages.StepResult
+    | messages.CapacityResult
     | messages.TestNotice
     | messages.DevicesResult
 )
@@ -23,6 +24,7 @@ DownMessage = (
     | messages.Ack
     | messages.TestOpen
     | messages.TestStep
+    | messages.TestCapacity
     | messages.TestCut
     | messages.TestEnd
 )
@@ -30,7 +32,12 @@ DownMessage = (
 _UP: Mapping[Up, tuple[type[BaseModel], ...]] = {
     Up.HELLO: (messages.Hello,),
     Up.REPORT: (messages.Report,),
-    Up.RESULT: (messages.StepResult, messages.TestNotice, messages.DevicesResult),
+    Up.RESULT: (
+        messages.StepResult,
+        messages.CapacityResult,
+        messages.TestNotice,
+        messages.DevicesResult,
+    ),
 }
 _DOWN: Mapping[Down, tuple[type[BaseModel], ...]] = {
     Down.SETTINGS: (messages.Settings,),
@@ -38,6 +45,7 @@ _DOWN: Mapping[Down, tuple[type[BaseModel], ...]] = {
     Down.COMMAND: (
         messages.TestOpen,
         messages.TestStep,
+        messages.TestCapacity,
         messages.TestCut,
         messages.TestEnd,
     ),

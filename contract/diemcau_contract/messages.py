@@ -8,13 +8,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from diemcau_contract.causes import Cause
 from diemcau_contract.identifiers import Identifier
 from diemcau_contract.measurements import (
+    CapacityStatistics,
     EndStatistics,
     SenderStatistics,
     StampStatistics,
     TrafficStatistics,
 )
 from diemcau_contract.plans import TrafficPlan
-from diemcau_contract.words import DeviceKind, Status, StepKind
+from diemcau_contract.words import DeviceKind, Direction, Status, StepKind
 
 MAX_MESSAGE_BYTES = 65_536
 """A larger payload is kept aside unread; the largest honest message is a result of about 20 kB."""
@@ -133,6 +134,18 @@ class StepResult(_FromPoint):
     end: EndStatistics | None = None
 
 
+class CapacityResult(_FromPoint):
+    """A point's part of a capacity step; ``statistics`` is null where the hub received."""
+
+    schema_: Literal["diemcau.capacity_result/1"] = Field(
+        default="diemcau.capacity_result/1", alias="schema"
+    )
+    test: str = Field(max_length=64)
+    step: int = Field(ge=0)
+    direction: Direction
+    statistics: CapacityStatistics | None = None
+
+
 class TestNotice(_FromPoint):
     """How a point fares in a test apart from its steps: opened, refused, failed."""
 
@@ -156,7 +169,9 @@ class DevicesResult(_FromPoint):
     logs: dict[str, Annotated[str, Field(max_length=4000)]] = Field(default_factory=dict)
 
 
-Result = Annotated[StepResult | TestNotice | DevicesResult, Field(discriminator="schema_")]
+Result = Annotated[
+    StepResult | CapacityResult | TestNotice | DevicesResult, Field(discriminator="schema_")
+]
 
 
 class RejectedReport(_Frozen):
@@ -231,6 +246,27 @@ class TestStep(_Frozen):
     steps: tuple[PlannedStep, ...] = Field(min_length=1, max_length=20)
 
 
+class PlannedCapacity(_Frozen):
+    """One direction whose capacity is measured, on the hub's clock (SPEC 5.8)."""
+
+    step: int = Field(ge=0, le=65_535)
+    direction: Direction
+    starts_at_hub_ns: int
+    duration_seconds: float = Field(gt=0, le=4)
+    start_bits_per_second: int = Field(ge=100_000, le=10**9)
+    max_bits_per_second: int = Field(ge=100_000, le=10**9)
+
+
+class TestCapacity(_Frozen):
+    """Measure the line's capacity in a test that is open."""
+
+    schema_: Literal["diemcau.test_capacity/1"] = Field(
+        default="diemcau.test_capacity/1", alias="schema"
+    )
+    test: str = Field(max_length=64)
+    planned: PlannedCapacity
+
+
 class TestCut(_Frozen):
     """Let a step end earlier than planned: what it shows is clear already."""
 
@@ -248,4 +284,6 @@ class TestEnd(_Frozen):
     reason: Literal["finished", "cancelled", "failed"]
 
 
-Command = Annotated[TestOpen | TestStep | TestCut | TestEnd, Field(discriminator="schema_")]
+Command = Annotated[
+    TestOpen | TestStep | TestCapacity | TestCut | TestEnd, Field(discriminator="schema_")
+]

@@ -83,6 +83,7 @@ class MeasureConfig(_Section):
     advertise_host: str | None = None
     packets_per_second: float = Field(default=2, gt=0, le=50)
     max_bits_per_second: float = Field(default=1e9, ge=1e5, le=1e11)
+    capacity_max_bits_per_second: int = Field(default=250_000_000, ge=1_000_000, le=10**9)
 
 
 class PointConfig(_Section):

@@ -15,6 +15,7 @@ from diemcau_contract.measurements import (
 )
 from diemcau_contract.messages import DevicesResult, StepResult
 from diemcau_contract.result import (
+    Capacity,
     DelayQuantiles,
     DeviceLine,
     HubDirection,
@@ -30,6 +31,7 @@ from diemcau_contract.result import (
 from diemcau_contract.words import Direction, Status, StepKind, Verdict
 from diemcau_server.steps import StepPlan
 
+_NO_CAPACITY = Capacity()
 _HUB_VERDICTS = {
     Status.OK: Verdict.READY,
     Status.WARN: Verdict.DEGRADED,
@@ -198,7 +200,7 @@ def hub_line(attribution: Attribution, *, complete: bool) -> HubLine:
     return HubLine(verdict=verdict, cause=cause, up=up, down=down)
 
 
-def point_result(judged: JudgedPoint) -> PointResult:
+def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> PointResult:
     """Put a judged point into the form of ``diemcau.test/1``."""
     evidence, said = judged.evidence, judged.said
     return PointResult(
@@ -213,6 +215,7 @@ def point_result(judged: JudgedPoint) -> PointResult:
             up=_direction(evidence.up.traffic),
             down=_direction(evidence.down.traffic),
             loaded_rtt_seconds=_loaded(evidence.loaded),
+            capacity=capacity,
         ),
         devices=tuple(
             DeviceLine(

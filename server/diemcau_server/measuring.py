@@ -12,21 +12,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from diemcau_contract.messages import MeasureSettings, PlannedStep
+from diemcau_contract.measurements import CapacityStatistics
+from diemcau_contract.messages import MeasureSettings, PlannedCapacity, PlannedStep
 from diemcau_contract.tickets import issue
+from diemcau_contract.words import Direction
 from diemcau_line.protocol import (
     Abort,
+    CapacityPlanned,
     CloseTest,
     Command,
     CutStep,
     Event,
     Failed,
+    HubCapacityResult,
     HubCounters,
     HubFlow,
     HubReady,
     HubStepResult,
     OpenTest,
     ReportCounters,
+    RunCapacity,
     RunStep,
     SetStampSessions,
     StampSession,
@@ -38,7 +43,7 @@ from diemcau_line.protocol import (
 from diemcau_line.worker import WorkerGoneError, WorkerProcess
 from diemcau_server.config import MeasureConfig
 from diemcau_server.evidence import HubFigures
-from diemcau_server.flows import FlowOrder, ticket_of
+from diemcau_server.flows import CAPACITY_SECONDS, FlowOrder, ticket_of
 from diemcau_server.steps import Row
 
 READY_SECONDS = 15.0
@@ -75,6 +80,11 @@ class TestListener(Protocol):
 
     def hub_figures(self, point: str, step: int, figures: HubFigures) -> None:
         """Take what the hub's end measured of one point in one step."""
+
+    def hub_capacity(
+        self, point: str, direction: Direction, statistics: CapacityStatistics | None
+    ) -> None:
+        """Take what the hub's end says of one point's capacity; None where the point received."""
 
     def measuring_lost(self) -> None:
         """Note that the process has died, and the test with it."""
@@ -166,8 +176,9 @@ class MeasuringEnd:
         *,
         expires_in_seconds: float,
         listener: TestListener,
+        capacity: bool = False,
     ) -> dict[str, str]:
-        """Let these flows in; return the ticket of each point.
+        """Let these flows in, on request also for their capacity; return each point's ticket.
 
         Raises:
             MeasuringError: the process is not there or refuses.
@@ -191,8 +202,11 @@ class MeasuringEnd:
         )
         self._test = _Test(test, {one.point: one.flow for one in flows}, listener)
         not_after = time.time() + expires_in_seconds
+        most = self._where.capacity_max_bits_per_second if capacity else None
         return {
-            one.point: issue(ticket_of(test, one, expires_in_seconds, not_after), self._ticket_key)
+            one.point: issue(
+                ticket_of(test, one, expires_in_seconds, not_after, most), self._ticket_key
+            )
             for one in flows
         }
 
@@ -234,6 +248,42 @@ class MeasuringEnd:
                     )
                 )
         return tuple(planned)
+
+    async def plan_capacity(
+        self, test: str, step: int, point: str, direction: Direction, start_bits_per_second: float
+    ) -> PlannedCapacity:
+        """Plan the capacity of one direction of one point, to start after the lead.
+
+        Raises:
+            MeasuringError: the process is not there, refuses, or has forgotten the test.
+        """
+        current = self._test
+        if current is None or current.test != test:
+            message = f"test {test} is not open"
+            raise MeasuringError(message)
+        most = self._where.capacity_max_bits_per_second
+        command = RunCapacity(
+            test=test,
+            step=step,
+            flow=current.flows[point],
+            direction=direction,
+            starts_in_seconds=LEAD_SECONDS,
+            duration_seconds=CAPACITY_SECONDS,
+            start_bits_per_second=round(min(max(start_bits_per_second, 100_000), most)),
+            max_bits_per_second=most,
+        )
+        answer = await self._ask(f"run_capacity {step}", command)
+        if not isinstance(answer, CapacityPlanned):
+            message = "the capacity was not planned"
+            raise MeasuringError(message)
+        return PlannedCapacity(
+            step=step,
+            direction=direction,
+            starts_at_hub_ns=answer.starts_at_hub_ns,
+            duration_seconds=answer.duration_seconds,
+            start_bits_per_second=command.start_bits_per_second,
+            max_bits_per_second=most,
+        )
 
     async def cut_step(self, test: str, step: int, duration_seconds: float) -> None:
         """Let a step end earlier than planned.
@@ -365,6 +415,10 @@ class MeasuringEnd:
             self._fail(event)
         elif isinstance(event, StepPlanned):
             self._answer(f"run_step {event.step}", event)
+        elif isinstance(event, CapacityPlanned):
+            self._answer(f"run_capacity {event.step}", event)
+        elif isinstance(event, HubCapacityResult):
+            self._pass_capacity_on(event)
         elif type(event) in _ANSWERS:
             self._answer(_ANSWERS[type(event)], event)
         else:
@@ -382,6 +436,11 @@ class MeasuringEnd:
         for one in result.flows:
             figures = HubFigures(up=one.up, down_sender=one.down_sender, end=result.end)
             current.listener.hub_figures(one.point, result.step, figures)
+
+    def _pass_capacity_on(self, result: HubCapacityResult) -> None:
+        current = self._test
+        if current is not None and current.test == result.test:
+            current.listener.hub_capacity(result.point, result.direction, result.statistics)
 
     def _answer(self, key: str, event: Event) -> None:
         future = self._answers.pop(key, None)

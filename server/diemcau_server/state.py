@@ -11,7 +11,7 @@ from typing import NamedTuple
 from diemcau_contract.causes import Cause, Text
 from diemcau_contract.messages import DeviceResult, Hello, HostState, Report
 from diemcau_contract.profiles import Limits
-from diemcau_contract.result import PointResult, TestResult
+from diemcau_contract.result import Capacity, PointResult, TestResult
 from diemcau_contract.words import PointState, Verdict
 from diemcau_server.config import PointConfig, ServerConfig
 from diemcau_server.watch import WatchLimits, watch_verdict
@@ -78,6 +78,8 @@ class PointRecord:
     last_report_at: datetime | None = None
     hello: Hello | None = None
     judged: Judged | None = None
+    capacity: Capacity | None = None
+    """The last capacity that a test measured."""
     testing: bool = False
     version: int = 0
 
@@ -90,6 +92,7 @@ class Restored:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
+    capacity: Capacity | None = None
 
 
 @dataclass(slots=True)
@@ -121,6 +124,7 @@ class Board:
                 record.report = item.report
                 record.last_report_at = item.last_report_at
                 record.judged = item.judged
+                record.capacity = item.capacity
                 record.version += 1
 
     def on_hello(self, hello: Hello) -> bool:
@@ -171,7 +175,17 @@ class Board:
             record = self.records.get(PointKey(hub, one.point))
             if record is not None:
                 record.judged = judged_of(result.test, one, judged_at)
+                if one.line.capacity.measured_at is not None:
+                    record.capacity = one.line.capacity
                 record.version += 1
+
+    def capacities(self, hub: str) -> dict[str, Capacity]:
+        """Return the last measured capacity of each point of ``hub`` that has one."""
+        return {
+            key.point: record.capacity
+            for key, record in self.records.items()
+            if key.hub == hub and record.capacity is not None
+        }
 
     def _set_testing(self, hub: str, points: Iterable[str], *, testing: bool) -> None:
         for point in points:

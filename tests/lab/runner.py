@@ -173,7 +173,7 @@ def _run(stack: Stack, scenario: Scenario) -> tuple[dict[str, Any], TruthRecorde
     recorder = TruthRecorder(stack.district.counters)
     try:
         with _background(stack, scenario), recorder:
-            command = stack.test(scenario.points)
+            command = stack.test(scenario.points, capacity=scenario.capacity)
             with _faults(stack, scenario.faults):
                 return command.result(), recorder
     finally:

@@ -116,6 +116,8 @@ class Scenario(_Strict):
     expected: dict[PointNumber | Literal["others"], Expected] = Field(default_factory=dict)
     """Left empty in generated scenarios: there the truth decides (``expectations``)."""
     seed: int = 0
+    capacity: bool = False
+    """Let the test measure each line's capacity too; its error stands in the table."""
 
     @model_validator(mode="after")
     def _within(self) -> Self:

@@ -90,13 +90,14 @@ class Stack:
         """Return a point's PC."""
         return self._pcs[number]
 
-    def test(self, points: int) -> "Command":
+    def test(self, points: int, *, capacity: bool = False) -> "Command":
         """Start ``diemcau test-line --json`` for points 1 to ``points``."""
         argv = [
             str(_PROGRAMS / "diemcau"),
             "test-line",
             *(point_id(number) for number in range(1, points + 1)),
             "--json",
+            *(["--capacity"] if capacity else []),
             *("--server", f"http://127.0.0.1:{HTTP_PORT}"),
             *("--token-file", str(self.path / "token")),
         ]

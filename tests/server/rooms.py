@@ -7,8 +7,10 @@ from pydantic import BaseModel
 
 from diemcau_contract.codec import decode_down
 from diemcau_contract.messages import (
+    CapacityResult,
     DevicesResult,
     StepResult,
+    TestCapacity,
     TestEnd,
     TestNotice,
     TestOpen,
@@ -21,6 +23,8 @@ from diemcau_line.protocol import (
     NoAnswer,
     Opened,
     OpenPoint,
+    PointCapacity,
+    PointCapacityResult,
     PointStep,
     PointStepResult,
     Refused,
@@ -102,7 +106,7 @@ class Rooms:
                     result = result.model_copy(update={"down": lossy(self.group_loss)})
                 await self.say(result)
 
-    async def say(self, message: TestNotice | StepResult | DevicesResult) -> None:
+    async def say(self, message: TestNotice | StepResult | CapacityResult | DevicesResult) -> None:
         """Bring a room's message to the server."""
         assert self.coordinator is not None
         await self.coordinator.on_message(topic(message.point, message.hub), message)
@@ -143,6 +147,20 @@ class MeasuredRooms(Rooms):
                     )
                 )
 
+        if isinstance(message, TestCapacity):
+            planned = message.planned
+            self.workers[point].send(
+                PointCapacity(
+                    test=message.test,
+                    step=planned.step,
+                    direction=planned.direction,
+                    starts_at_hub_ns=planned.starts_at_hub_ns,
+                    duration_seconds=planned.duration_seconds,
+                    start_bits_per_second=planned.start_bits_per_second,
+                    max_bits_per_second=planned.max_bits_per_second,
+                )
+            )
+
     async def stop(self) -> None:
         """End every measuring process."""
         for worker in self.workers.values():
@@ -173,7 +191,7 @@ class MeasuredRooms(Rooms):
         )
 
     def _on_event(self, point: str, event: Event) -> None:
-        message: TestNotice | StepResult | None = None
+        message: TestNotice | StepResult | CapacityResult | None = None
         match event:
             case Opened():
                 message = notice(point, "opened", test=event.test)
@@ -192,6 +210,11 @@ class MeasuredRooms(Rooms):
                     stamp=event.stamp,
                     end=event.end,
                 )
+            case PointCapacityResult():
+                message = CapacityResult(
+                    hub="bu-dang", point=point, boot_id=BOOT, test=event.test, step=event.step,
+                    direction=event.direction, statistics=event.statistics,
+                )  # fmt: skip
         if message is not None:
             task = asyncio.get_running_loop().create_task(self.say(message))
             self.tasks.add(task)

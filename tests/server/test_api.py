@@ -204,10 +204,6 @@ async def test_unknown_names_are_answered_with_near_ones(
         (b"[]", "The request must be a JSON object."),
         (b'{"quik": true}', "The request is not valid: quik: Extra inputs are not permitted"),
         (b'{"points": []}', "The request is not valid: points: Tuple should have at least 1 item"),
-        (
-            b'{"capacity": true}',
-            "This version does not measure capacity: leave out --capacity.",
-        ),
     ],
 )
 async def test_a_bad_request_says_what_is_wrong(api: Api, body: bytes, sentence: str) -> None:

@@ -3,6 +3,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from diemcau_contract.messages import TestEnd as EndOfTest
 from diemcau_contract.messages import TestStep as StepsOfPoint
 from diemcau_contract.result import TestResult as Result
 from diemcau_contract.words import Confidence, PointState, StepKind, Verdict
-from diemcau_server.coordinator import Coordinator, Outcome, Pace, UnavailableError, Wanted, errors
+from diemcau_server.coordinator import (
+    Coordinator,
+    Outcome,
+    Pace,
+    SelectionError,
+    UnavailableError,
+    Wanted,
+    errors,
+)
 from diemcau_server.coordinator.point import Ignored
 from diemcau_server.coordinator.run import TestRun as Run
 from diemcau_server.errors import StoreError
@@ -169,6 +178,44 @@ async def test_what_follows_the_rehearsal_depends_on_what_it_showed(
         steps = [(one["kind"], one["together"]) for one in point["evidence"]["steps"]]
         assert steps[0] == ("groups", 1)
         assert {kind for kind, _ in steps[1:]} == {"margin"}
+
+
+async def test_capacity_is_measured_on_request_and_remembered_with_its_age(
+    tmp_path: Path, measuring: MeasuringEnd, kept: Kept
+) -> None:
+    """Both directions of each point, after the steps; a later test gives the figure again."""
+    rooms = MeasuredRooms()
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept)
+    one = Wanted("An", points=("bom-bo",), profile="light", capacity=True)
+    try:
+        first = await result_of(await coordinator.start(one))
+        second = await result_of(await coordinator.start(replace(one, capacity=False)))
+    finally:
+        await coordinator.stop()
+        await rooms.stop()
+
+    found = first.points[0].line.capacity
+    assert found.up_bits_per_second is not None
+    assert found.down_bits_per_second is not None
+    assert min(found.up_bits_per_second, found.down_bits_per_second) > 5e6
+    assert found.measured_at == first.started_at
+    assert second.points[0].line.capacity == found
+
+
+async def test_capacity_is_refused_close_to_a_session(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """A flooded line half an hour before a session, or in it, helps nobody."""
+    config = district(tmp_path)
+    session = next(one for one in config.sessions if one.form == "line")
+    wanted = Wanted("An", points=("bom-bo",), profile="light", capacity=True)
+    for moment in (session.start - timedelta(minutes=29), session.end - timedelta(seconds=1)):
+        changes = {"clock": lambda moment=moment: moment}
+        coordinator = coordinator_of(config, rooms, measuring, kept, **changes)
+        with pytest.raises(SelectionError, match="in_session"):
+            await coordinator.start(wanted)
+
+    assert rooms.sent == []
 
 
 async def test_the_rehearsal_is_cut_where_every_point_failed_in_its_group(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from diemcau_contract.measurements import CapacityStatistics
 from diemcau_contract.plans import TrafficPlan
+from diemcau_contract.words import Direction
 from diemcau_server.evidence import HubFigures
 from diemcau_server.flows import new_flows, planned_bits_per_second
 from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
@@ -33,6 +35,11 @@ class Listener:
         self.figures[point, step] = figures
         if len(self.figures) == 2:
             self.whole.set()
+
+    def hub_capacity(
+        self, point: str, direction: Direction, statistics: CapacityStatistics | None
+    ) -> None:
+        """Nobody asks for it here."""
 
     def measuring_lost(self) -> None:
         """Note the loss."""

@@ -26,6 +26,13 @@ def facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
             offset=say.number(idle.clock_offset_seconds * 1000, 2),
             bound=say.number((idle.clock_offset_bound_seconds or 0.0) * 1000, 2),
         )
+    if idle is not None and idle.one_way_delay_up_seconds is not None:
+        down = idle.one_way_delay_down_seconds
+        yield say(
+            "One way (both clocks synchronised): up {up} ms, down {down} ms",
+            up=say.number(idle.one_way_delay_up_seconds.p50 * 1000, 2),
+            down=say.number(down.p50 * 1000, 2) if down else "–",
+        )
     path = evidence.preflight
     if path is not None and path.path_mtu_bytes is not None:
         yield say("Path: packets of up to {size} bytes pass whole", size=path.path_mtu_bytes)

@@ -175,7 +175,7 @@ def _longest(names: Iterable[str]) -> int:
 
 def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
     text = Text()
-    over = progress.phase == "judging"
+    over = progress.phase in {"judging", "capacity"}
     current = None if over else progress.step
     for kind, first, beyond in _phases(steps):
         running = current is not None and first <= current < beyond

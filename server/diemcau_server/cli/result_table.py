@@ -20,6 +20,7 @@ from diemcau_server.cli.wording import (
     cause_name,
     device_fault,
     device_words,
+    megabits,
     milliseconds,
     percent,
     verdict_words,
@@ -44,6 +45,7 @@ def print_result(result: TestResult, console: Console, say: Speech) -> None:
         words = verdict_words(result.hub_line.verdict, say)
         cause = cause_name(result.hub_line.cause, say)
         console.print(Text(say("Hub line: {words}: {cause}", words=words, cause=cause)))
+    _print_capacity(result, console, say)
     _print_duties(result, console, say)
     console.print(Text(overall(result, say), style="bold"), soft_wrap=True)
 
@@ -98,6 +100,21 @@ def overall(result: TestResult, say: Speech) -> str:
     duration = say("measured in {seconds} s", seconds=say.number(result.duration_seconds, 1))
     test = say("test {test}", test=result.test)
     return f"{total}: {', '.join(parts)} ({duration}; {test})"
+
+
+def _print_capacity(result: TestResult, console: Console, say: Speech) -> None:
+    """Print what this test measured; what is known from before stands in the JSON with its age."""
+    measured = [
+        one for one in in_order(result) if one.line.capacity.measured_at == result.started_at
+    ]
+    if not measured:
+        return
+    console.print(Text(say("Capacity of each line, measured alone"), style="bold"))
+    for one in measured:
+        up, down = one.line.capacity.up_bits_per_second, one.line.capacity.down_bits_per_second
+        words = say("up {up}, down {down}", up=megabits(up, say), down=megabits(down, say))
+        console.print(_hanging(f"{one.name}: {words}"))
+    console.print()
 
 
 def _print_duties(result: TestResult, console: Console, say: Speech) -> None:

@@ -37,6 +37,7 @@ PHASES: Final[Mapping[str, str]] = {
     "groups": mark("group by group"),
     "rehearsal": mark("rehearsal"),
     "margin": mark("margin"),
+    "capacity": mark("capacity of each line"),
     "judging": mark("judging"),
     "ended": mark("done"),
     "finished": mark("done"),
@@ -134,6 +135,11 @@ def milliseconds(seconds: float | None, say: Speech) -> str:
         return "–"
     value = seconds * 1000
     return f"{say.number(value, 1 if value < _FINE_MILLISECONDS else 0)} ms"
+
+
+def megabits(rate: float | None, say: Speech) -> str:
+    """Return a bit rate in Mbit/s."""
+    return "–" if rate is None else f"{say.number(rate / 1e6, 1)} Mbit/s"
 
 
 def percent(ratio: float | None, say: Speech) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diemcau_contract.codec import UpMessage
-from diemcau_contract.messages import DevicesResult, StepResult, TestNotice
+from diemcau_contract.messages import CapacityResult, DevicesResult, StepResult, TestNotice
 from diemcau_contract.result import TestResult
 from diemcau_contract.topics import UpTopic
 from diemcau_server.config import ServerConfig
@@ -22,10 +22,10 @@ from diemcau_server.coordinator.errors import (
     stopped_short,
     took_too_long,
 )
-from diemcau_server.coordinator.limits import TimeLimits
+from diemcau_server.coordinator.limits import CAPACITY_POINTS_MOST, TimeLimits
 from diemcau_server.coordinator.point import Ignored
 from diemcau_server.coordinator.run import Outcome, Publish, TestOrder, TestRun
-from diemcau_server.coordinator.selection import Wanted, select
+from diemcau_server.coordinator.selection import Wanted, check_capacity, select
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
@@ -102,6 +102,8 @@ class Coordinator:
         """
         now = self._pace.clock()
         chosen = select(self._config, request, now)
+        if request.capacity:
+            check_capacity(self._config, chosen, now, CAPACITY_POINTS_MOST)
         if self._current is not None:
             order = self._current.order
             raise TestRunningError(order.test, order.asked_by, order.started_at)
@@ -116,6 +118,8 @@ class Coordinator:
                 steps=(self._pace.quick if request.quick else self._pace.full)(names),
                 asked_by=request.asked_by,
                 started_at=now,
+                capacity=request.capacity,
+                known_capacity=self._board.capacities(chosen.hub),
             ),
             self._measuring,
             self._publish,
@@ -161,7 +165,7 @@ class Coordinator:
 
     async def on_message(self, topic: UpTopic, message: UpMessage) -> None:
         """Take a message from a point; what belongs to no running test is counted and dropped."""
-        if not isinstance(message, TestNotice | StepResult | DevicesResult):
+        if not isinstance(message, TestNotice | StepResult | CapacityResult | DevicesResult):
             return
         run = self._current
         ignored = run.take(topic, message) if run else Ignored.NO_TEST
@@ -181,12 +185,12 @@ class Coordinator:
         reason: EndReason = "failed"
         outcome = Outcome(error=stopped_short())
         try:
-            async with asyncio.timeout(self._pace.limits.whole_seconds):
+            async with asyncio.timeout(run.limit_seconds):
                 result = await run.measure()
             reason = "finished"
             outcome = await self._kept(run, result)
         except TimeoutError:
-            outcome = Outcome(error=took_too_long(self._pace.limits.whole_seconds))
+            outcome = Outcome(error=took_too_long(run.limit_seconds))
         except asyncio.CancelledError:
             reason, outcome = "cancelled", Outcome(error=cancelled())
         except CoordinatorError as error:

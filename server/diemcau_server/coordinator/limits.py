@@ -27,6 +27,12 @@ MEASURING_SECONDS = 2.0
 WHOLE_SECONDS = 60.0
 """Nothing keeps rooms busy for longer, whatever goes wrong."""
 
+CAPACITY_POINT_SECONDS = 12.0
+"""Both directions of one point: lead, load, its last packets, and the way of the result, twice."""
+
+CAPACITY_POINTS_MOST = 20
+"""With more points a test would outlive its tickets (300 s)."""
+
 PROGRESS_SECONDS = 0.5
 """Progress is shown at least once a second; twice as often so that no tick is missed."""
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Collection
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from diemcau_contract.messages import DevicesResult, StepResult, TestNotice
-from diemcau_contract.words import StepKind
+from diemcau_contract.messages import CapacityResult, DevicesResult, StepResult, TestNotice
+from diemcau_contract.words import Direction, StepKind
 from diemcau_server.evidence import HubFigures, PointRecord
+
+if TYPE_CHECKING:
+    from diemcau_contract.measurements import CapacityStatistics
 
 
 class PointPhase(StrEnum):
@@ -34,7 +38,7 @@ class Ignored(StrEnum):
     DUPLICATE = "duplicate"  # the same has been said before
 
 
-TestMessage = TestNotice | StepResult | DevicesResult
+TestMessage = TestNotice | StepResult | CapacityResult | DevicesResult
 
 _ENDED = frozenset(
     {
@@ -62,6 +66,8 @@ class PointRun:
         self.devices: DevicesResult | None = None
         self.steps: dict[int, StepResult] = {}
         self.hub: dict[int, HubFigures] = {}
+        self.capacity: dict[Direction, CapacityStatistics | None] = {}
+        """By direction; None where nothing could be told."""
         self._expected: set[int] = set()
         self._boot_id: str | None = None
 
@@ -71,17 +77,15 @@ class PointRun:
             return Ignored.LATE
         if self._boot_id is not None and message.boot_id != self._boot_id:
             return Ignored.OTHER_BOOT
-        if isinstance(message, TestNotice):
-            ignored = self._take_notice(message)
-            if ignored is None:
-                self._boot_id = message.boot_id
-            return ignored
-        if isinstance(message, DevicesResult):
-            if self.devices is not None:
-                return Ignored.DUPLICATE
-            self.devices = message
-            return None
-        return self._take_step(message)
+        match message:
+            case TestNotice():
+                return self._take_notice(message)
+            case DevicesResult():
+                return self._take_devices(message)
+            case CapacityResult():
+                return self._take_capacity(message)
+            case StepResult():
+                return self._take_step(message)
 
     def take_hub(self, step: int, figures: HubFigures) -> None:
         """Take what the hub's end measured of this point in ``step``."""
@@ -149,6 +153,21 @@ class PointRun:
             devices=self.devices,
         )
 
+    def _take_devices(self, result: DevicesResult) -> Ignored | None:
+        if self.devices is not None:
+            return Ignored.DUPLICATE
+        self.devices = result
+        return None
+
+    def _take_capacity(self, result: CapacityResult) -> Ignored | None:
+        """Take a receiver's figure; in the direction up the receiver is the hub."""
+        if result.direction is Direction.UP:
+            return None
+        if result.direction in self.capacity:
+            return Ignored.DUPLICATE
+        self.capacity[result.direction] = result.statistics
+        return None
+
     def _take_notice(self, notice: TestNotice) -> Ignored | None:
         event = notice.event
         before = self.phase
@@ -165,6 +184,7 @@ class PointRun:
         else:
             return Ignored.DUPLICATE
         self.accepted = True
+        self._boot_id = notice.boot_id
         self.detail = notice.detail or self.detail
         return None
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ from diemcau_contract.codec import encode
 from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.judge import judge, worst
 from diemcau_contract.line_rules import worst_status
-from diemcau_contract.messages import TestCut, TestEnd, TestOpen, TestStep
+from diemcau_contract.measurements import CapacityStatistics
+from diemcau_contract.messages import TestCapacity, TestCut, TestEnd, TestOpen, TestStep
 from diemcau_contract.profiles import Profile
-from diemcau_contract.result import TestResult
+from diemcau_contract.result import Capacity, TestResult
 from diemcau_contract.topics import Down, UpTopic, down
 from diemcau_contract.validity import line_is_valid
 from diemcau_contract.words import Direction, Status, StepKind
@@ -26,7 +27,7 @@ from diemcau_server.coordinator.errors import (
     broker_unavailable,
     measuring_unavailable,
 )
-from diemcau_server.coordinator.limits import TimeLimits
+from diemcau_server.coordinator.limits import CAPACITY_POINT_SECONDS, TimeLimits
 from diemcau_server.coordinator.point import Ignored, PointPhase, PointRun, TestMessage
 from diemcau_server.coordinator.progress import Progress, StepProgress, point_progress
 from diemcau_server.coordinator.selection import Chosen
@@ -38,7 +39,12 @@ from diemcau_server.evidence import (
     point_evidence,
     point_result,
 )
-from diemcau_server.flows import FlowOrder, new_flows
+from diemcau_server.flows import (
+    CAPACITY_SECONDS,
+    FlowOrder,
+    new_flows,
+    planned_bits_per_second,
+)
 from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
 from diemcau_server.steps import (
     CUT_SECONDS,
@@ -60,6 +66,9 @@ DECISION_SECONDS = 1.2
 """From the rehearsal's end to the steps that follow from it: its last packets, its figures, the
 way of the commands."""
 
+_CAPACITY_FIRST_STEP = 1000
+"""Capacity steps are numbered apart from those of the plan."""
+
 _LOG = logging.getLogger(__name__)
 _EVIDENCE: TypeAdapter[PointEvidence] = TypeAdapter(PointEvidence)
 
@@ -76,6 +85,10 @@ class TestOrder:
     steps: StepsOfTest
     asked_by: str
     started_at: datetime
+    capacity: bool = False
+    """Measure each line's capacity after the steps."""
+    known_capacity: Mapping[str, Capacity] = field(default_factory=dict)
+    """What earlier tests found, by point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,7 @@ class TestRun:
         self._steps_begin: float | None = None
         self._settled = not order.steps.complete
         self._judging = False
+        self._phase_now = ""
         self._lost = False
         self._pulse = asyncio.Event()
 
@@ -119,6 +133,12 @@ class TestRun:
     def estimated_seconds(self) -> float:
         """Time that the test will take when every point answers."""
         return self.steps.opening_seconds + LEAD_SECONDS + self._line_seconds()
+
+    @property
+    def limit_seconds(self) -> float:
+        """Time after which the test is given up."""
+        more = CAPACITY_POINT_SECONDS * len(self.order.points) if self.order.capacity else 0.0
+        return self._limits.whole_seconds + more
 
     def outline(self) -> tuple[StepPlan, ...]:
         """Return the steps in their order, with the margin that follows from the rehearsal."""
@@ -137,8 +157,9 @@ class TestRun:
                 tickets = await self._measuring.open_test(
                     order.test,
                     flows,
-                    expires_in_seconds=self._limits.whole_seconds,
+                    expires_in_seconds=self.limit_seconds,
                     listener=self,
+                    capacity=order.capacity,
                 )
         except (MeasuringError, TimeoutError) as error:
             raise measuring_unavailable() from error
@@ -159,6 +180,8 @@ class TestRun:
             lambda: not any(one.awaits_devices for one in self._points.values()),
             self._began + self._limits.devices_seconds,
         )
+        if self.order.capacity:
+            await self._measure_capacity([one for one in joined if one.takes_part])
         self._judging = True
         for one in self._points.values():
             one.close()
@@ -194,6 +217,14 @@ class TestRun:
         """Take what the hub's measuring end says of one point in one step."""
         if point in self._points:
             self._points[point].take_hub(step, figures)
+            self.tell()
+
+    def hub_capacity(
+        self, point: str, direction: Direction, statistics: CapacityStatistics | None
+    ) -> None:
+        """Take what the hub's end measured of one point's capacity."""
+        if point in self._points and direction is Direction.UP:
+            self._points[point].capacity.setdefault(direction, statistics)
             self.tell()
 
     def measuring_lost(self) -> None:
@@ -276,6 +307,32 @@ class TestRun:
             evidence = [self._evidence(one) for one in joined]
         self._settled = True
         await self._add(self._margin(evidence), joined)
+
+    async def _measure_capacity(self, points: list[PointRun]) -> None:
+        """Measure one direction of one point after the other: together they would share the hub.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        self._phase_now = "capacity"
+        plans = {Direction.UP: self.order.profile.up, Direction.DOWN: self.order.profile.down}
+        turns = [(one, way) for one in points for way in Direction]
+        for number, (one, way) in enumerate(turns, start=_CAPACITY_FIRST_STEP):
+            start = planned_bits_per_second(plans[way])
+            try:
+                async with asyncio.timeout(self._limits.measuring_seconds):
+                    planned = await self._measuring.plan_capacity(
+                        self.order.test, number, one.point, way, start
+                    )
+            except (MeasuringError, TimeoutError) as error:
+                raise measuring_unavailable() from error
+            order = TestCapacity(test=self.order.test, planned=planned)
+            await self._send({one.point: order})
+            end = self._loop.time() + LEAD_SECONDS + CAPACITY_SECONDS
+            await self._until(
+                lambda one=one, way=way: way in one.capacity or not one.takes_part,  # type: ignore[misc]  # defaults bind the loop's values
+                end + self._limits.results_seconds,
+            )
 
     def _margin(self, evidence: list[PointEvidence]) -> tuple[StepPlan, ...]:
         """Return the steps above the plan for what passed, below it for what failed."""
@@ -361,7 +418,9 @@ class TestRun:
         evidence = [self._evidence(one) for one in self._points.values()]
         attribution = attribute(evidence, order.profile)
         judged = [JudgedPoint(one, judge(one, order.profile, attribution)) for one in evidence]
-        points = tuple(point_result(one) for one in judged)
+        points = tuple(
+            point_result(one, self._capacity_of(self._points[one.evidence.point])) for one in judged
+        )
         return TestResult(
             test=order.test,
             hub=order.hub,
@@ -372,6 +431,19 @@ class TestRun:
             verdict=worst([one.verdict for one in points]),
             hub_line=hub_line(attribution, complete=self.steps.complete),
             points=points,
+        )
+
+    def _capacity_of(self, one: PointRun) -> Capacity:
+        """Return what this test measured, else what an earlier one did, with its age."""
+        rates = {
+            way: found.bits_per_second for way, found in one.capacity.items() if found is not None
+        }
+        if not any(rates.values()):
+            return self.order.known_capacity.get(one.point, Capacity())
+        return Capacity(
+            up_bits_per_second=rates.get(Direction.UP),
+            down_bits_per_second=rates.get(Direction.DOWN),
+            measured_at=self.order.started_at,
         )
 
     def _evidence(self, one: PointRun) -> PointEvidence:
@@ -391,12 +463,15 @@ class TestRun:
             "detail": one.detail,
             "evidence": _EVIDENCE.dump_python(self._evidence(one), mode="json"),
             "logs": dict(one.devices.logs) if one.devices else {},
+            "capacity": {
+                str(way): asdict(found) if found else None for way, found in one.capacity.items()
+            },
         }
 
     def _invitation(self, flow: FlowOrder, tickets: Mapping[str, str]) -> TestOpen:
         return TestOpen(
             test=self.order.test,
-            expires_in_seconds=self._limits.whole_seconds,
+            expires_in_seconds=self.limit_seconds,
             asked_by=self.order.asked_by,
             measure=self._measuring.settings_of(self.order.hub, flow.point).model_copy(
                 update={"dscp": self.order.profile.dscp}
@@ -445,17 +520,22 @@ class TestRun:
     def _phase(self) -> str:
         if self._judging or self.outcome is not None:
             return "judging"
+        if self._phase_now:
+            return self._phase_now
         number = self._step()
         return "opening" if number is None else str(self.steps.steps[number].kind)
 
     def _step(self) -> int | None:
         """Return the number of the present step; None before the first."""
-        if self._steps_begin is None:
+        if self._steps_begin is None or self._phase_now:
             return None
         return self.steps.number_at(self._loop.time() - self._steps_begin)
 
     def _line_seconds(self) -> float:
         """Return how long the steps take, with those that are expected to follow."""
+        if self.order.capacity:
+            turns = 2 * len(self.order.points)
+            return self.steps.duration_seconds + turns * (LEAD_SECONDS + CAPACITY_SECONDS + 1)
         later = 0.0 if self._settled else DECISION_SECONDS + MARGIN.duration_seconds
         return self.steps.duration_seconds + later + GRACE_SECONDS
 

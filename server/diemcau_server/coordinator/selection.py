@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from diemcau_contract.causes import Text
 from diemcau_contract.profiles import Profile
 from diemcau_server.config import HubConfig, PointConfig, ServerConfig, SessionConfig
 from diemcau_server.coordinator.errors import SelectionError
 from diemcau_server.coordinator.near import nearest
+
+CAPACITY_AWAY = timedelta(minutes=30)
+"""Before a session the lines belong to those who try their cameras."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Wanted:
     session: str | None = None
     profile: str | None = None
     quick: bool = False
+    capacity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,34 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
     profile = _profile(config, request.profile, session)
     chosen = tuple(Chosen(point.id, point.name) for point in points)
     return Selection(hub.id, chosen, session.id if session else None, profile)
+
+
+def check_capacity(config: ServerConfig, chosen: Selection, now: datetime, most: int) -> None:
+    """See that the lines' capacity may be measured now: it fills one line after the other.
+
+    Raises:
+        SelectionError: a session is on the lines or about to begin, or the points are too many.
+    """
+    for session in config.sessions:
+        begins = session.start - CAPACITY_AWAY
+        if (session.hub, session.form) == (chosen.hub, "line") and begins <= now < session.end:
+            raise SelectionError(
+                "in_session",
+                Text(
+                    f"Không đo dung lượng khi sắp họp hoặc đang họp (phiên {session.id!r}): "
+                    "đo sau phiên họp, hoặc bỏ --capacity.",
+                    f"Capacity is not measured close to or in a session ({session.id!r}): "
+                    "test after it, or leave out --capacity.",
+                ),
+            )
+    if len(chosen.points) > most:
+        raise SelectionError(
+            "invalid",
+            Text(
+                f"Mỗi lần đo dung lượng được nhiều nhất {most} điểm cầu: hãy nêu tên điểm cầu.",
+                f"Capacity is measured for at most {most} points at a time: name some points.",
+            ),
+        )
 
 
 def _hub(config: ServerConfig, request: Wanted) -> HubConfig:

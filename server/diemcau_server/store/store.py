@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diemcau_contract.messages import Report
-from diemcau_contract.result import TestResult
+from diemcau_contract.result import Capacity, TestResult
 from diemcau_server.errors import StoreError
 from diemcau_server.state import Judged, PointKey, Restored, judged_of, test_end
 from diemcau_server.store import tables
@@ -123,7 +123,7 @@ class Store:
 
     async def restored(self) -> tuple[Restored, ...]:
         """Return what is known of every point: its newest report and its last verdict."""
-        judged = await self._last_verdicts()
+        judged, capacity = await self._last_results()
         async with self._reading() as connection:
             rows = (await connection.execute(select(tables.points))).all()
         found = {PointKey(r.hub, r.point): r for r in rows}
@@ -133,6 +133,7 @@ class Store:
                 last_report_at=_moment(found[key].last_report_at) if key in found else None,
                 report=_read_report(found[key].body) if key in found else None,
                 judged=judged.get(key),
+                capacity=capacity.get(key),
             )
             for key in dict.fromkeys([*found, *judged])
         )
@@ -142,12 +143,13 @@ class Store:
         async with self._reading() as connection:
             return int(await connection.scalar(select(func.count()).select_from(table)) or 0)
 
-    async def _last_verdicts(self) -> dict[PointKey, Judged]:
+    async def _last_results(self) -> tuple[dict[PointKey, Judged], dict[PointKey, Capacity]]:
         table = tables.tests
         query = select(table.c.result).order_by(table.c.started_at.desc())
         async with self._reading() as connection:
             texts = (await connection.scalars(query.limit(_TESTS_LOOKED_BACK))).all()
         judged: dict[PointKey, Judged] = {}
+        capacity: dict[PointKey, Capacity] = {}
         for text in texts:
             try:
                 result = TestResult.model_validate_json(text)
@@ -156,7 +158,9 @@ class Store:
             for one in result.points:
                 key = PointKey(result.hub, one.point)
                 judged.setdefault(key, judged_of(result.test, one, test_end(result)))
-        return judged
+                if one.line.capacity.measured_at is not None:
+                    capacity.setdefault(key, one.line.capacity)
+        return judged, capacity
 
     async def _one_text(self, column: Column[str], test: str) -> str | None:
         async with self._reading() as connection:

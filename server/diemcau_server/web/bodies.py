@@ -82,6 +82,7 @@ class PointDetail(_Body):
     detail: str
     evidence: dict[str, Any]
     logs: dict[str, str]
+    capacity: dict[str, Any] = Field(default_factory=dict)
 
 
 class TestDetail(_Body):

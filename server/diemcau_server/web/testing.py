@@ -43,11 +43,6 @@ async def start_test(request: web.Request) -> web.Response:
     """Start a test."""
     _check_token(request)
     order = await _order(request)
-    if order.capacity:
-        raise invalid(
-            "Phiên bản này chưa đo được băng thông tối đa: bỏ --capacity.",
-            "This version does not measure capacity: leave out --capacity.",
-        )
     run = await request.app[SERVICES].coordinator.start(
         Wanted(
             asked_by=order.asked_by,
@@ -56,6 +51,7 @@ async def start_test(request: web.Request) -> web.Response:
             session=order.session,
             profile=order.profile,
             quick=order.quick,
+            capacity=order.capacity,
         )
     )
     started = TestStarted(
