@@ -100,7 +100,7 @@ class CapacityRun:
             self._finish(now_ns)
         elif self._phase is _Phase.GRACE and now_ns >= self.plan.end_ns + grace_ns:
             self._phase = _Phase.DONE
-            if not self.is_sending:
+            if not self.is_sending and not self.peer.stopped:
                 self.statistics = self._figures()
             return True
         return False

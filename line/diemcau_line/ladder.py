@@ -7,6 +7,7 @@ alone: there a small steady excess keeps it full. Where pressing meets no resist
 faster than believed, and it climbs again.
 """
 
+import math
 import statistics
 from collections import deque
 from enum import Enum, auto
@@ -26,6 +27,10 @@ _BLIND = 0.5
 _RELAX_MAX, _RELAX_MIN = 0.92, 0.5
 _DRAIN_SECONDS = 0.5
 _CALM_FEEDBACKS = 4
+_YIELDS_MAX = 3
+"""So often it steps back to what came through, at most with calm words between: then the loss since
+the first step is the line's own at any rate."""
+_LOSS_FLOOR_MAX = 0.3
 _OFFERED_MIN_RATIO = 0.8
 _RATES_KEPT = 3
 _SETTLE_NS = 25_000_000
@@ -52,6 +57,8 @@ class Ladder:
         self._calm = 0
         self._short = False
         self._resisted = 0.0
+        self._yields = self._lost = self._due = 0
+        self._loss_floor = 0.0
 
     @property
     def limit(self) -> SenderLimit:
@@ -69,7 +76,7 @@ class Ladder:
         """Choose the next rate; ``offered`` is what was really sent since the last feedback."""
         if not feedback.received:
             return
-        lossy = _is_lossy(feedback)
+        lossy = self._is_lossy(feedback)
         if feedback.received_bits_per_second and (
             lossy or feedback.queue_delay_us > _DELAY_NONE_US
         ):
@@ -98,10 +105,30 @@ class Ladder:
         self._resisted = self._line_rate()
         if feedback.queue_delay_us > DELAY_BAD_US:
             self._phase = _Phase.RELAX
+            self._yields = 0
             self._relax(feedback, now_ns)
         else:
+            self._yield_to_loss(feedback, now_ns)
+
+    def _yield_to_loss(self, feedback: Feedback, now_ns: int) -> None:
+        """Go back to what came through; loss that stays at any rate is no answer to the rate."""
+        if self._phase is not _Phase.PRESS:
+            self._yields = self._lost = self._due = 0
+        else:
+            self._note_loss(feedback)
+        self._yields += 1
+        if self._yields < _YIELDS_MAX:
             self._phase = _Phase.PRESS
-            self._set(self._line_rate() * _OVERFLOW, now_ns)
+            latest = feedback.received_bits_per_second or self._line_rate()
+            self._set(latest * _OVERFLOW / (1 - self._loss_floor), now_ns)
+        else:
+            self._loss_floor = min(max(self._loss_floor, self._lost / self._due), _LOSS_FLOOR_MAX)
+            self._phase = _Phase.DOUBLE
+            self._set(self.bits_per_second * _DOUBLE, now_ns)
+
+    def _note_loss(self, feedback: Feedback) -> None:
+        self._lost += feedback.lost
+        self._due += feedback.received + feedback.lost
 
     def _relax(self, feedback: Feedback, now_ns: int) -> None:
         if feedback.queue_delay_us < _DELAY_SHORT_US:
@@ -113,6 +140,7 @@ class Ladder:
             self._set(self._line_rate() * min(max(share, _RELAX_MIN), _RELAX_MAX), now_ns)
 
     def _press(self, feedback: Feedback, *, lossy: bool, now_ns: int) -> None:
+        self._note_loss(feedback)
         is_calm = feedback.queue_delay_us < _DELAY_NONE_US and not lossy
         self._calm = self._calm + 1 if is_calm else 0
         if self._calm >= _CALM_FEEDBACKS:
@@ -120,13 +148,17 @@ class Ladder:
             self._set(self.bits_per_second * _CLIMB, now_ns)
 
     def _line_rate(self) -> float:
-        return statistics.median(self._rates) if self._rates else self.bits_per_second * _BLIND
+        """Return what has to be sent to fill the line."""
+        if not self._rates:
+            return self.bits_per_second * _BLIND
+        return statistics.median(self._rates) / (1 - self._loss_floor)
 
     def _set(self, bits_per_second: float, now_ns: int) -> None:
         self.bits_per_second = min(bits_per_second, self._max)
         self._changed_ns = now_ns
 
-
-def _is_lossy(feedback: Feedback) -> bool:
-    due = feedback.received + feedback.lost
-    return feedback.lost >= LOSS_BAD_PACKETS and feedback.lost > LOSS_BAD_RATIO * due
+    def _is_lossy(self, feedback: Feedback) -> bool:
+        """Tell whether more was lost than 2 % above the floor and two deviations of chance."""
+        due = feedback.received + feedback.lost
+        usual = (LOSS_BAD_RATIO + self._loss_floor) * due
+        return feedback.lost >= LOSS_BAD_PACKETS and feedback.lost > usual + 2 * math.sqrt(usual)

@@ -23,6 +23,15 @@ START_BITS_PER_SECOND = 1_000_000
 CAP_BITS_PER_SECOND = 400_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One step: the figures, and what both ends said."""
+
+    figures: CapacityStatistics
+    at_hub: HubCapacityResult
+    at_point: PointCapacityResult
+
+
 @dataclass
 class Pair:
     """A hub and point 1, whose flow is open."""
@@ -46,8 +55,8 @@ class Pair:
 
     def measure(
         self, direction: Direction, seconds: float = 3.0, cap: int = CAP_BITS_PER_SECOND
-    ) -> tuple[CapacityStatistics, HubCapacityResult, PointCapacityResult]:
-        """Do one step and return the figures and what both ends said."""
+    ) -> Measured:
+        """Do one step."""
         self.step += 1
         planned = self.hall.hub.ask(
             RunCapacity("t", self.step, 1, direction, 0.3, seconds, START_BITS_PER_SECOND, cap),
@@ -59,10 +68,8 @@ class Pair:
                 START_BITS_PER_SECOND, cap,
             )
         )  # fmt: skip
-        at_hub, at_point = (
-            self.hall.hub.wait(HubCapacityResult),
-            self.point.wait(PointCapacityResult),
-        )
+        at_hub = self.hall.hub.wait(HubCapacityResult)
+        at_point = self.point.wait(PointCapacityResult)
         figures = at_hub.statistics or at_point.statistics
         assert figures is not None
-        return figures, at_hub, at_point
+        return Measured(figures, at_hub, at_point)

@@ -175,6 +175,15 @@ def test_abort_at_the_point_ends_the_hubs_load(hall: Hall, point: End) -> None:
     assert counters.rejected == {}
 
 
+def test_a_point_that_left_has_no_capacity(hall: Hall, point: End) -> None:
+    """What it did not send says nothing about its line."""
+    point.ask(hall.open_point(1), Opened)
+    start(hall, point, run_capacity(Direction.UP, seconds=0.5))
+    point.ask(Abort("t"), Aborted)
+
+    assert hall.hub.wait(HubCapacityResult).statistics is None
+
+
 def test_load_of_no_step_is_dropped(hall: Hall, point: End) -> None:
     """A point that sends load which the hub has not planned is counted and gets no word."""
     point.ask(hall.open_point(1), Opened)

@@ -107,6 +107,17 @@ def test_a_lossy_line_shows_what_it_lets_through(rate: float, rtt_seconds: float
     assert run.best.bits_per_second == pytest.approx(rate * 0.99, rel=0.02)
 
 
+@pytest.mark.parametrize("loss_ratio", [0.03, 0.06, 0.1])
+@pytest.mark.parametrize("rate", [4e6, 20e6, 100e6])
+def test_loss_that_has_nothing_to_do_with_the_rate_is_told_apart(
+    rate: float, loss_ratio: float
+) -> None:
+    """A line that loses more than 2 % at any rate is still measured; its best 400 ms lost less."""
+    run = simulate(Line(rate, 0.02, loss_ratio=loss_ratio))
+
+    assert run.best.bits_per_second == pytest.approx(rate * (1 - loss_ratio), rel=0.06)
+
+
 @pytest.mark.parametrize("rate", [4e6, 50e6])
 def test_a_policer_without_a_queue_is_found(rate: float) -> None:
     """Where nothing waits loss alone tells the rate, and saved-up tokens do not deceive."""

@@ -1,0 +1,69 @@
+"""Capacity of shaped lines: error and seconds of ours, and of iperf3 on the same line."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from diemcau_contract.words import Direction
+from tests.bench import Row
+from tests.lab import kernel, plan
+from tests.lab.capacity import Pair
+from tests.lab.district import District
+from tests.lab.shapes import Line, Shape
+
+MEGABITS = (4, 8, 20, 50, 100, 200)
+_GOAL = "+-2"
+_IPERF_SECONDS = 10
+_IPERF_PORT = "5201"
+_IPERF = {
+    "TCP": [],
+    "UDP": ["-u", "-b", "400M", "-l", "1172"],
+}
+
+
+def run() -> list[Row]:
+    """Return all figures; about 4 minutes, as root."""
+    if kernel.missing():
+        sys.stderr.write(f"capacity left out: {kernel.missing()}\n")
+        return []
+    rows: list[Row] = []
+    with District(1) as district, Pair.of(district) as pair:
+        server = ["iperf3", "-s", "-p", _IPERF_PORT, "-B", plan.HUB_ADDRESS]
+        district.run_in(district.names.hub, server)
+        for megabits in MEGABITS:
+            shape = Shape(rate_bits_per_second=megabits * 1e6)
+            district.reshape({1: Line(up=shape, down=shape)})
+            rows += [row for way in Direction for row in _ours(pair, way, megabits)]
+            rows += [_iperf(district, name, options, megabits) for name, options in _IPERF.items()]
+    return rows
+
+
+def _ours(pair: Pair, direction: Direction, megabits: int) -> list[Row]:
+    begun = time.monotonic()
+    measured = pair.measure(direction)
+    seconds = time.monotonic() - begun
+    figures = measured.figures
+    error = ((figures.bits_per_second or 0) / megabits / 1e6 - 1) * 100
+    name = f"{megabits} Mbit/s {direction}"
+    receiver = measured.at_hub if direction is Direction.UP else measured.at_point
+    return [
+        Row("capacity", f"{name}: error ({figures.limited_by})", error, "%", _GOAL),
+        Row("capacity", f"{name}: time", seconds, "s", "<= 4 of load"),
+        Row("capacity", f"{name}: sent", figures.bytes_sent / 1e6, "MB"),
+        Row("capacity", f"{name}: receiver's CPU", receiver.own_cpu_ratio * 100, "% of a core"),
+    ]
+
+
+def _iperf(district: District, name: str, options: Sequence[str], megabits: int) -> Row:
+    """Return the error of what iperf3's receiver says; it counts payload."""
+    argv = ["iperf3", "-c", plan.HUB_ADDRESS, "-p", _IPERF_PORT, "-t", str(_IPERF_SECONDS), "-J"]
+    client = district.run_in(district.names.point(1), [*argv, *options], output=subprocess.PIPE)
+    output, _ = client.communicate()
+    end = json.loads(output)["end"]
+    sums = end.get("sum_received") or end["sum"]
+    rate = sums["bits_per_second"] * (1 - sums.get("lost_percent", 0) / 100)
+    error = (rate / megabits / 1e6 - 1) * 100
+    figure = f"{megabits} Mbit/s up: iperf3 {name}, {_IPERF_SECONDS} s: error"
+    return Row("capacity", figure, error, "%")
