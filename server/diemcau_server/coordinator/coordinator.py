@@ -91,6 +91,11 @@ class Coordinator:
         self._current: TestRun | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, TestRun] = {}
+        self._before: list[Callable[[], None]] = []
+
+    def before_each_test(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when a test takes the line, before anything is sent for it."""
+        self._before.append(call)
 
     async def start(self, request: Wanted) -> TestRun:
         """Start a test; it goes on by itself.
@@ -102,9 +107,7 @@ class Coordinator:
         """
         now = self._pace.clock()
         chosen = select(self._config, request, now)
-        if self._current is not None:
-            order = self._current.order
-            raise TestRunningError(order.test, order.asked_by, order.started_at)
+        self.require_idle()
         names = [one.point for one in chosen.points]
         run = TestRun(
             TestOrder(
@@ -122,6 +125,8 @@ class Coordinator:
             self._pace.limits,
         )
         self._current = run
+        for call in self._before:
+            call()
         opened = False
         try:
             await run.open()
@@ -132,6 +137,16 @@ class Coordinator:
                 await run.leave("failed")
         self._begin(run)
         return run
+
+    def require_idle(self) -> None:
+        """Refuse what would disturb a test.
+
+        Raises:
+            TestRunningError: there is one.
+        """
+        if self._current is not None:
+            order = self._current.order
+            raise TestRunningError(order.test, order.asked_by, order.started_at)
 
     def run_of(self, test: str) -> TestRun | None:
         """Return the test while it runs and for a while after its end."""
