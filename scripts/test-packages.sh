@@ -22,6 +22,8 @@ need nft nftables
 need iperf3 iperf3
 need irtt irtt
 need tshark tshark
+need chromium chromium
+need npm npm
 [ -n "$missing" ] || exit 0
 
 # Debian asks this file before it starts a service; 101 forbids it.

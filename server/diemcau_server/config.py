@@ -48,11 +48,15 @@ class _Section(BaseModel):
 
 
 class HttpConfig(_Section):
-    """Where the API and the pages listen; actions need the token in ``token_file``."""
+    """Where the API and the pages listen; actions need the token in ``token_file``.
+
+    ``ndt7`` lets whoever reaches the port fill the hub's line for ten seconds (decision 0020).
+    """
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: Port = 8080
     token_file: str = Field(default="token", min_length=1)
+    ndt7: bool = False
 
 
 class BrokerConfig(_Section):

@@ -84,6 +84,12 @@ class Metrics:
         self.mqtt_reconnects = Counter(
             "diemcau_mqtt_reconnects", "Sessions with the broker that were lost", registry=registry
         )
+        self.ndt7_transfers = Counter(
+            "diemcau_ndt7_transfers",
+            "Transfers of ndt7 by direction and by how they ended",
+            ["direction", "end"],
+            registry=registry,
+        )
         self.loop_lag = Gauge(
             "diemcau_event_loop_lag_seconds",
             "Longest delay of the event loop since the last scrape",

@@ -99,6 +99,7 @@ class District:
     folder: Path
     points: Sequence[str]
     report_interval_seconds: float = 1
+    ndt7: bool = False
     devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
     parts: dict[str, Part] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
@@ -231,7 +232,12 @@ class District:
         return {
             "schema": "diemcau.server/1",
             "timezone": "Asia/Ho_Chi_Minh",
-            "http": {"host": "127.0.0.1", "port": self.http_port, "token_file": "token"},
+            "http": {
+                "host": "127.0.0.1",
+                "port": self.http_port,
+                "token_file": "token",
+                "ndt7": self.ndt7,
+            },
             "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
             "store": {"url": "sqlite:///diemcau.sqlite"},
             "state_directory": "state",

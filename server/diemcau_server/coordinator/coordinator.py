@@ -91,6 +91,11 @@ class Coordinator:
         self._current: TestRun | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, TestRun] = {}
+        self._before: list[Callable[[], None]] = []
+
+    def before_each_test(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when a test takes the line, before anything is sent for it."""
+        self._before.append(call)
 
     async def start(self, request: Wanted) -> TestRun:
         """Start a test; it goes on by itself.
@@ -104,9 +109,7 @@ class Coordinator:
         chosen = select(self._config, request, now)
         if request.capacity:
             check_capacity(self._config, chosen, now, CAPACITY_POINTS_MOST)
-        if self._current is not None:
-            order = self._current.order
-            raise TestRunningError(order.test, order.asked_by, order.started_at)
+        self.require_idle()
         names = [one.point for one in chosen.points]
         run = TestRun(
             TestOrder(
@@ -126,6 +129,8 @@ class Coordinator:
             self._pace.limits,
         )
         self._current = run
+        for call in self._before:
+            call()
         opened = False
         try:
             await run.open()
@@ -136,6 +141,16 @@ class Coordinator:
                 await run.leave("failed")
         self._begin(run)
         return run
+
+    def require_idle(self) -> None:
+        """Refuse what would disturb a test.
+
+        Raises:
+            TestRunningError: there is one.
+        """
+        if self._current is not None:
+            order = self._current.order
+            raise TestRunningError(order.test, order.asked_by, order.started_at)
 
     def run_of(self, test: str) -> TestRun | None:
         """Return the test while it runs and for a while after its end."""

@@ -7,6 +7,8 @@ from aiohttp import web
 
 from diemcau_server.services import Services
 from diemcau_server.web.errors import errors_as_json
+from diemcau_server.web.ndt7 import TRANSFERS, Transfers
+from diemcau_server.web.ndt7_transfer import Pace
 from diemcau_server.web.openapi import OPENAPI, document
 from diemcau_server.web.routes import ROUTES
 from diemcau_server.web.routing import CLOSING, SERVICES
@@ -25,12 +27,17 @@ SECURITY_HEADERS: Mapping[str, str] = {
 """No CORS header is ever sent: pages of other origins cannot read anything."""
 
 
-def make_app(services: Services) -> web.Application:
+_USUAL_PACE = Pace()
+
+
+def make_app(services: Services, ndt7_pace: Pace = _USUAL_PACE) -> web.Application:
     """Return the HTTP side of a server made of ``services``."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
     app[SERVICES] = services
     app[CLOSING] = asyncio.Event()
     app[OPENAPI] = document(ROUTES)
+    app[TRANSFERS] = Transfers(ndt7_pace)
+    services.coordinator.before_each_test(app[TRANSFERS].cut)
     for route in ROUTES:
         if route.method == "GET":
             app.router.add_get(route.path, route.handler)
@@ -48,6 +55,7 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
 
 
 async def _close_streams(app: web.Application) -> None:
-    """End the running test, so that its listeners hear of it, then every event stream."""
+    """End transfers and the running test, whose listeners hear of it, then event streams."""
+    app[TRANSFERS].cut()
     await app[SERVICES].coordinator.stop()
     app[CLOSING].set()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +20,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _ERRORS: dict[int, str] = {
     400: "The request is not valid or names something unknown",
     401: "The token is missing or wrong",
+    403: "A page of another host has asked",
     404: "There is no such thing",
     409: "Another test runs at this hub",
     410: "The test ended without a result",
@@ -60,7 +62,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.handler.__name__,
         "summary": route.summary,
         "responses": {
-            **{str(status): _good(route, model) for status, model in route.answers.items()},
+            **{str(status): _good(route, status, model) for status, model in route.answers.items()},
             **{str(status): _error(status) for status in route.errors},
         },
     }
@@ -79,7 +81,9 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _good(route: Route, model: type[BaseModel] | None) -> dict[str, Any]:
+def _good(route: Route, status: int, model: type[BaseModel] | None) -> dict[str, Any]:
+    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return {"description": route.summary}
     schema = _reference(model) if model else {"type": "object"}
     if route.media_type != "application/json":
         schema = {"type": "string"}

@@ -2,7 +2,7 @@
 
 from diemcau_contract.result import TestResult
 from diemcau_server.coordinator.progress import Progress
-from diemcau_server.web import testing, watching
+from diemcau_server.web import ndt7, testing, watching
 from diemcau_server.web.bodies import (
     HealthBody,
     HubList,
@@ -61,5 +61,13 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{_TEST}/events", testing.follow_test, "Follow a test by server-sent events",
         {200: None}, errors=(404, 503), media_type="text/event-stream",
+    ),
+    Route(
+        "GET", "/ndt/v7/download", ndt7.ndt7_download, "Download of ndt7 (a WebSocket)",
+        {101: None}, errors=(400, 403, 404, 409), query={"early_exit": "integer"},
+    ),
+    Route(
+        "GET", "/ndt/v7/upload", ndt7.ndt7_upload, "Upload of ndt7 (a WebSocket)",
+        {101: None}, errors=(400, 403, 404, 409), query={"early_exit": "integer"},
     ),
 )  # fmt: skip
