@@ -26,7 +26,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _FAMILY_BYTES = 4
 _OBJECT_NAME, _OBJECT_DATA, _COUNTER_PACKETS = 2, 4, 2
 _TYPE_MASK = 0x3FFF
-_SAMPLE_SECONDS = 0.08
+_SAMPLE_SECONDS = 0.05
+"""The pause of 0.2 s between two steps must hold two quiet samples for certain."""
 _QUIET_SAMPLES = 2
 _ARRIVAL_SECONDS = 2.5
 
