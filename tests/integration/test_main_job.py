@@ -47,10 +47,10 @@ def test_test_line_measures_every_point_and_keeps_the_result(district: District)
 
 def test_every_step_is_kept_with_the_test_and_explained(district: District) -> None:
     """Groups and margin stand beside the rehearsal, each second of which can be looked at."""
-    listed = json.loads(district.get("/api/v1/tests"))["tests"]
+    listed = district.get("/api/v1/tests")["tests"]
     test = listed[0]["test"]
 
-    detail = json.loads(district.get(f"/api/v1/tests/{test}/detail"))
+    detail = district.get(f"/api/v1/tests/{test}/detail")
     explained = district.command("report", test, "bom-bo", "--explain", "--lang", "en").stdout
 
     for point in detail["points"]:
