@@ -153,8 +153,8 @@ def test_measurements_come_at_random_times_within_bounds() -> None:
 
 
 async def test_a_download_sends_growing_messages_and_counts_them(serve: Start) -> None:
-    """Each size follows from what was sent before; the last measurement names the whole sum."""
-    api = await serve()
+    """Each size follows from what was sent before; each measurement names what was sent so far."""
+    api = await serve(dataclasses.replace(SHORT, interval=lambda: 0.0))
     link = await connect(api, DOWNLOAD)
     sizes, told = await drained(link)
 
@@ -163,8 +163,8 @@ async def test_a_download_sends_growing_messages_and_counts_them(serve: Start) -
     for size, total in zip(sizes, itertools.accumulate(sizes), strict=True):
         assert size == expected
         expected = next_size(size, total)
-    assert len(told) > 1
-    assert told[-1]["AppInfo"]["NumBytes"] == sum(sizes)
+    sums = list(itertools.accumulate(sizes))
+    assert [one["AppInfo"]["NumBytes"] for one in told] == [*sums, sums[-1]]
     assert await ends(api, "download") == ["finished"]
 
 
@@ -183,8 +183,8 @@ async def test_a_measurement_holds_what_the_specification_names(serve: Start) ->
     if sys.platform == "linux":
         figures = last["TCPInfo"]
         assert set(figures) == MEASURED_ON_LINUX
-        assert 0 < figures["MinRTT"] <= figures["RTT"] < 10_000_000
-        assert 0 < figures["BytesAcked"] <= figures["BytesSent"]
+        assert 0 <= figures["MinRTT"] <= figures["RTT"] < 10_000_000
+        assert 0 < figures["BytesAcked"] <= figures["BytesSent"] + 1  # the SYN is acknowledged too
 
 
 async def test_an_upload_is_counted_by_the_receiver(serve: Start) -> None:
@@ -358,8 +358,10 @@ async def test_a_server_that_stops_cuts_its_transfers(serve: Start) -> None:
     await link.receive()
     await api.server.close()
 
-    assert (await drained(link))[0] is not None
+    await drained(link)
+
     assert link.closed
+    assert link.close_code != 1000
 
 
 async def test_a_client_that_does_not_take_the_close_is_cut(serve: Start) -> None:

@@ -97,12 +97,11 @@ class Transfer:
         Raises:
             HTTPBadRequest: the request is no WebSocket handshake.
         """
-        closing_seconds = self._pace.cap_seconds - self._pace.duration_seconds
         link = web.WebSocketResponse(
             protocols=(PROTOCOL,),
             compress=False,
             max_msg_size=LARGEST_TAKEN_BYTES + 1,  # aiohttp refuses what reaches its limit
-            timeout=closing_seconds,
+            timeout=self._pace.cap_seconds,  # of closing alone; the cap on the whole comes first
         )
         with suppress(ConnectionError):
             self._prefer_bbr()
