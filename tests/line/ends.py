@@ -121,14 +121,20 @@ class Hall:
         return planned
 
 
-def start_hall(hub: End, points: int, plan: TrafficPlan = PLAN, host: str = "127.0.0.1") -> Hall:
+def start_hall(
+    hub: End,
+    points: int,
+    plan: TrafficPlan = PLAN,
+    host: str = "127.0.0.1",
+    expires_in_seconds: float = 60.0,
+) -> Hall:
     """Start the hub and open test ``t`` for flows 1 to ``points``."""
     ready = hub.ask(StartHub(TICKET_KEY.hex(), (host,)), HubReady)
     hall = Hall(hub, ready.port, points, plan, host)
     flows = range(1, points + 1)
     hub.send(SetStampSessions(tuple(StampSession(flow, hall.secret(flow) * 2) for flow in flows)))
     order = tuple(HubFlow(f"p{flow}", flow, hall.secret(flow), plan, plan) for flow in flows)
-    hub.ask(OpenTest("t", order, 60.0), TestOpened)
+    hub.ask(OpenTest("t", order, expires_in_seconds), TestOpened)
     return hall
 
 
