@@ -46,7 +46,7 @@ class Pair:
         """Start both and open the flow."""
         hub = kernel.inside(district.names.hub, lambda: End("hub"))
         with hub, kernel.inside(district.names.point(1), lambda: End("point")) as point:
-            hall = start_hall(hub, 1, address=(plan.HUB_ADDRESS, 0))
+            hall = start_hall(hub, 1, address=(plan.HUB_ADDRESS, 0), expires_in_seconds=600.0)
             ticket = hall.ticket(
                 1, max_bytes=4_000_000_000, max_bits_per_second=CAP_BITS_PER_SECOND
             )

@@ -122,7 +122,11 @@ class Hall:
 
 
 def start_hall(
-    hub: End, points: int, plan: TrafficPlan = PLAN, address: tuple[str, int] = ("127.0.0.1", 0)
+    hub: End,
+    points: int,
+    plan: TrafficPlan = PLAN,
+    address: tuple[str, int] = ("127.0.0.1", 0),
+    expires_in_seconds: float = 60.0,
 ) -> Hall:
     """Start the hub on ``address`` and open test ``t`` for flows 1 to ``points``."""
     host, port = address
@@ -131,7 +135,7 @@ def start_hall(
     flows = range(1, points + 1)
     hub.send(SetStampSessions(tuple(StampSession(flow, hall.secret(flow) * 2) for flow in flows)))
     order = tuple(HubFlow(f"p{flow}", flow, hall.secret(flow), plan, plan) for flow in flows)
-    hub.ask(OpenTest("t", order, 60.0), TestOpened)
+    hub.ask(OpenTest("t", order, expires_in_seconds), TestOpened)
     return hall
 
 
