@@ -115,7 +115,7 @@ def run_line_test(
     ] = False,
     capacity: Annotated[
         bool,
-        typer.Option("--capacity", help=mark("Measure the lines' capacity too ")),
+        typer.Option("--capacity", help=mark("Measure the lines' capacity too")),
     ] = False,
     as_json: JsonOption = False,
     with_reasons: ExplainOption = False,
