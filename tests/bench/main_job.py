@@ -12,13 +12,13 @@ from tests.bench import Row
 from tests.integration.district import District, running_district
 
 POINTS_VARIABLE = "DIEMCAU_BENCH_POINTS"
-"""How many points; 4 where it is not set."""
+"""How many points; 16 where it is not set."""
 PEER = "341 s by iperf3 one after another (16 points)"
 
 
 def run() -> list[Row]:
-    """Measure one test of all points, devices left out; below a minute."""
-    number = int(os.environ.get(POINTS_VARIABLE, "4"))
+    """Measure one test of all points, devices left out; some two minutes."""
+    number = int(os.environ.get(POINTS_VARIABLE, "16"))
     points = [f"diem-{count}" for count in range(1, number + 1)]
     with (
         tempfile.TemporaryDirectory() as folder,

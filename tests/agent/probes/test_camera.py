@@ -1,5 +1,6 @@
 """The camera probe as a real child process, with stand-in cameras."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from diemcau_agent.probes.camera import Capture, delivered_rate
+from diemcau_agent.probes.camera_errors import open_failure
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_contract.words import Status
@@ -69,6 +71,25 @@ def test_why_a_camera_does_not_open(source: dict[str, object], status: str, caus
     result, log = run_probe("camera", source, LIMIT_SECONDS)
     assert (result.status, result.causes) == (status, (cause,)), log
     assert "secret" not in log
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "cause"),
+    [
+        (errno.EBUSY, "in_use", "busy"),
+        (errno.EACCES, "bad", "denied"),
+        (errno.ENODEV, "bad", "missing"),
+        (errno.EHOSTUNREACH, "bad", "unreachable"),
+        (errno.EIO, "bad", "no_frames"),
+    ],
+)
+def test_the_systems_error_tells_busy_denied_and_missing_apart(
+    number: int, status: str, cause: str
+) -> None:
+    """In use is no fault of the camera; what the system says decides."""
+    result = open_failure(OSError(number, os.strerror(number)), "v4l2")
+
+    assert (result.status, result.causes) == (status, (cause,))
 
 
 def test_a_camera_that_gives_no_more_frames_is_over_time() -> None:
