@@ -59,7 +59,10 @@ def _ours(pair: Pair, direction: Direction, megabits: int) -> list[Row]:
 
 
 def _iperf(district: District, name: str, options: Sequence[str], megabits: int) -> list[Row]:
-    """Return the error of what iperf3's receiver got; it counts payload."""
+    """Return what iperf3's receiver got against the rate at the IP layer; it counts payload.
+
+    Headers alone make 2.3 % (UDP) and about 3.2 % (TCP) of the difference.
+    """
     argv = ["iperf3", "-c", plan.HUB_ADDRESS, "-p", _IPERF_PORT, "-t", str(_IPERF_SECONDS), "-J"]
     client = district.run_in(district.names.point(1), [*argv, *options], output=subprocess.PIPE)
     output, _ = client.communicate()
@@ -72,5 +75,5 @@ def _iperf(district: District, name: str, options: Sequence[str], megabits: int)
     if "packets" in sums:
         rate = (sums["packets"] - sums["lost_packets"]) * _PAYLOAD_BYTES * 8 / sums["seconds"]
     error = (rate / megabits / 1e6 - 1) * 100
-    figure = f"{megabits} Mbit/s up: iperf3 {name}, {_IPERF_SECONDS} s: error"
+    figure = f"{megabits} Mbit/s up: iperf3 {name}, {_IPERF_SECONDS} s: payload"
     return [Row("capacity", figure, error, "%")]
