@@ -181,16 +181,26 @@ class Point:
             self._line.close()
         self._opening = self._line = self._session = self._peer = self._test = None
 
-    def _plan_step(self, command: PointStep) -> None:
+    def _opened(
+        self, command: PointStep | PointCapacity
+    ) -> tuple[Peer, SessionSender, MeasuringSocket, int] | None:
+        """Return the open flow and the start on our own clock; refuse what is of no open test."""
         peer, session, line = self._peer, self._session, self._line
         if command.test != self._test or peer is None or session is None or line is None:
             self._engine.emit(
                 Failed(command.command, "unknown_test", f"{command.test} is not open", command.test)
             )
-            return
+            return None
         offset = session.best.offset_ns if session.best is not None else 0
+        return peer, session, line, command.starts_at_hub_ns - offset
+
+    def _plan_step(self, command: PointStep) -> None:
+        opened = self._opened(command)
+        if opened is None:
+            return
+        peer, session, line, start_ns = opened
         plan = StepPlan(
-            command.test, command.step, command.kind, command.starts_at_hub_ns - offset,
+            command.test, command.step, command.kind, start_ns,
             command.duration_seconds, command.rate_ratio,
         )  # fmt: skip
         run = StepRun(self._engine, plan, [peer], [line], self._step_done)
@@ -209,15 +219,12 @@ class Point:
                     beat.follow(run.plan)
 
     def _plan_capacity(self, command: PointCapacity) -> None:
-        peer, session, line = self._peer, self._session, self._line
-        if command.test != self._test or peer is None or session is None or line is None:
-            self._engine.emit(
-                Failed(command.command, "unknown_test", f"{command.test} is not open", command.test)
-            )
+        opened = self._opened(command)
+        if opened is None:
             return
-        offset = session.best.offset_ns if session.best is not None else 0
+        peer, _, line, start_ns = opened
         plan = CapacityPlan(
-            command.test, command.step, command.direction, command.starts_at_hub_ns - offset,
+            command.test, command.step, command.direction, start_ns,
             command.duration_seconds, command.start_bits_per_second, command.max_bits_per_second,
         )  # fmt: skip
         if self._capacity.is_busy(peer.flow, plan):
