@@ -20,13 +20,20 @@ def print_table(outcomes: Sequence[Outcome]) -> None:
         table.add_row(*_row(outcome))
     console.print(table)
     for outcome in outcomes:
-        if outcome.failure:
-            console.print(f"{outcome.scenario.name}: {outcome.failure}", markup=False)
-        for point in outcome.counted:
-            if not (point.verdict_right and point.cause_right):
-                console.print(_wrong(point), markup=False)
+        for line in wrongs(outcome):
+            console.print(line, markup=False)
     for name, value in summary(outcomes).items():
         console.print(f"{name}: {value}", markup=False)
+
+
+def wrongs(outcome: Outcome) -> list[str]:
+    """Return a line for each thing that is wrong in an outcome."""
+    failure = [f"{outcome.scenario.name}: {outcome.failure}"] if outcome.failure else []
+    return failure + [
+        _wrong(point)
+        for point in outcome.counted
+        if not (point.verdict_right and point.cause_right)
+    ]
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -43,6 +50,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "scenarios_right": sum(outcome.is_right for outcome in outcomes),
         "scenarios_failed": sum(bool(outcome.failure) for outcome in outcomes),
         "scenarios_disturbed": sum(outcome.disturbed for outcome in outcomes),
+        "scenarios_replayed": sum(outcome.tries > 1 for outcome in outcomes),
         "points": len(points),
         "points_near": len(points) - len(counted),
         "verdict_right_ratio": _share(counted, lambda point: point.verdict_right),
