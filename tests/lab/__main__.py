@@ -24,11 +24,10 @@ def main() -> int:
         sys.stderr.write(f"no scenario {', '.join(unknown)}; there are: {', '.join(named)}\n")
         return 2
     chosen = _chosen(asked, named)
-    outcomes: list[Outcome] = []
     try:
         with ended_by_signals():
-            for group in by_size(chosen):
-                outcomes += play_all(group, jobs=asked.jobs)
+            groups = by_size(chosen)
+            outcomes = [one for group in groups for one in play_all(group, jobs=asked.jobs)]
     except LabError as error:
         sys.stderr.write(f"the lab: {error}\n")
         return 3
