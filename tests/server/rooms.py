@@ -49,7 +49,11 @@ SHORT = StepsOfTest(
 )
 QUICK = StepsOfTest(SHORT.steps, complete=False, gap_seconds=0.1)
 LIMITS = TimeLimits(
-    accept_seconds=0.5, measuring_seconds=10, devices_seconds=2, progress_seconds=0.1
+    accept_seconds=0.5,
+    absent_seconds=0.5,
+    measuring_seconds=10,
+    devices_seconds=2,
+    progress_seconds=0.1,
 )
 
 

@@ -24,13 +24,13 @@ from diemcau_server.coordinator import (
     Wanted,
     errors,
 )
-from diemcau_server.coordinator.point import Ignored
+from diemcau_server.coordinator.point import Ignored, PointPhase
 from diemcau_server.coordinator.run import TestRun as Run
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
 from diemcau_server.steps import GROUP, StepsOfTest, group_steps
-from tests.server.district import NOW, devices_result, district, step_result
+from tests.server.district import NOW, devices_result, district, hello_of, step_result
 from tests.server.rooms import (
     LIMITS,
     SHORT,
@@ -252,6 +252,45 @@ async def test_a_silent_point_does_not_hold_up_the_others(
     assert sorted(rooms.told(EndOfTest)) == ["bom-bo", "dak-nhau", "duc-lieu"]
     assert rooms.reasons() == {"finished"}
     assert result.verdict is Verdict.UNKNOWN
+
+
+async def test_nobody_waits_for_an_agent_that_is_away(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """The time to answer is for those who hold a session; the others had theirs with the broker."""
+    limits = replace(LIMITS, accept_seconds=1000.0)
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
+    rooms.silent = {"dak-nhau"}
+    result = await result_of(await coordinator.start(ALL))
+    causes = {one.point: one.cause for one in result.points}
+
+    assert causes["dak-nhau"] is Cause.AGENT_SILENT
+    assert causes["bom-bo"] is not Cause.AGENT_SILENT
+
+
+async def test_a_slow_agent_that_holds_a_session_is_waited_for(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """It is there; only its answer is late."""
+    limits = replace(LIMITS, absent_seconds=0.0, accept_seconds=1000.0)
+    config = district(tmp_path)
+    board = Board.of(config)
+    for point in ALL.points or ():
+        assert board.on_hello(hello_of(point))
+    pace = Pace(limits=limits, full=lambda _: SHORT, quick=lambda _: SHORT)
+    coordinator = Coordinator(config, board, kept, measuring, rooms.publish, pace)
+    rooms.coordinator = coordinator
+    rooms.silent = {"dak-nhau"}
+    run = await coordinator.start(ALL)
+    async for event in run.events():
+        if isinstance(event, Outcome) or event.points[0].phase is PointPhase.OPENED:
+            break
+    rooms.silent.clear()
+    (asked,) = (sent for point, sent in rooms.sent if point == "dak-nhau")
+    await rooms.answer("dak-nhau", asked)
+    result = await result_of(run)
+
+    assert Cause.AGENT_SILENT not in {one.cause for one in result.points}
 
 
 async def test_blocked_udp_is_told_while_the_test_runs(

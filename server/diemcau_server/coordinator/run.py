@@ -89,6 +89,8 @@ class TestOrder:
     """Measure each line's capacity after the steps."""
     known_capacity: Mapping[str, Capacity] = field(default_factory=dict)
     """What earlier tests found, by point."""
+    connected: frozenset[str] = frozenset()
+    """Points whose agents hold a session with the broker, as far as the server knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,10 +283,15 @@ class TestRun:
     async def _gather_points(self) -> None:
         """Wait until every point has opened its flow or is given up."""
         points = self._points.values()
-        await self._until(
-            lambda: all(one.phase is not PointPhase.WAITING for one in points),
-            self._began + self._limits.accept_seconds,
-        )
+        connected = [one for one in points if one.point in self.order.connected]
+        for asked, seconds in (
+            (points, self._limits.absent_seconds),
+            (connected, self._limits.accept_seconds),
+        ):
+            await self._until(
+                lambda asked=asked: all(one.phase is not PointPhase.WAITING for one in asked),  # type: ignore[misc]  # the default binds the loop's value
+                self._began + seconds,
+            )
         for one in points:
             one.give_up()
         await self._until(
