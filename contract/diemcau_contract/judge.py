@@ -181,6 +181,13 @@ def _cause(
     return Cause.UNKNOWN, ""
 
 
+def early_cause(evidence: PointEvidence, profile: Profile) -> Cause | None:
+    """Return why a measured line cannot be judged, as soon as that is known; None where it can."""
+    if evidence.up.traffic is None and evidence.down.traffic is None:
+        return None
+    return _cause_of_no_measurement(tuple(guard_findings(evidence, profile)), evidence)
+
+
 def _cause_of_no_measurement(
     findings: tuple[Finding, ...], evidence: PointEvidence
 ) -> Cause | None:

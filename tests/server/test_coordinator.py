@@ -326,6 +326,36 @@ async def test_a_point_that_dies_in_the_middle_is_silent(
     assert result.points[1].line.idle is not None
 
 
+async def test_a_point_that_has_died_is_named_while_the_test_runs(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """As soon as the account of a step is overdue, not at the end of all."""
+    limits = replace(LIMITS, results_seconds=0.1)
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
+    rooms.dying = {"bom-bo"}
+
+    assert await named_in(await coordinator.start(ALL)) == {"bom-bo": Cause.AGENT_SILENT}
+
+
+async def test_a_clock_step_is_named_while_the_test_runs(
+    coordinator: Coordinator, rooms: Rooms
+) -> None:
+    """As soon as the step is over in which it was seen."""
+    rooms.clock_steps = {"dak-nhau"}
+
+    assert await named_in(await coordinator.start(ALL)) == {"dak-nhau": Cause.CLOCK_STEP}
+
+
+async def named_in(run: Run) -> dict[str, Cause]:
+    """Return the causes that were shown before the test was judged."""
+    named: dict[str, Cause] = {}
+    async for event in run.events():
+        if isinstance(event, Outcome) or event.phase == "judging":
+            break
+        named |= {one.point: one.cause for one in event.points if one.cause is not None}
+    return named
+
+
 async def test_a_quick_test_is_never_ready(coordinator: Coordinator) -> None:
     """Its confidence is low and its verdict at best unknown."""
     result = await result_of(await coordinator.start(replace(ALL, quick=True)))
