@@ -41,6 +41,7 @@ def _chosen(asked: argparse.Namespace, named: dict[str, Scenario]) -> list[Scena
     fixed = [named[name] for name in asked.named or ()]
     if not fixed and asked.scenarios is None:
         fixed = list(named.values())
+    fixed = [scenario for scenario in fixed for _ in range(asked.repeat)]
     return [*fixed, *generator.scenarios(asked.scenarios or 0, asked.seed)]
 
 
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenarios", type=int, help="how many to generate (default: none)")
     parser.add_argument("--seed", type=int, default=1, help="of the generated ones (default: 1)")
     parser.add_argument("--named", action="append", metavar="NAME", help="a fixed one, repeatable")
+    parser.add_argument("--repeat", type=int, default=1, help="play each fixed one this often")
     parser.add_argument("--file", type=Path, default=NAMED, help="YAML with the fixed ones")
     parser.add_argument("--jobs", type=int, default=1, help="districts at once (default: 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")

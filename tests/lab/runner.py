@@ -47,6 +47,8 @@ class PointOutcome:
     cause: str | None
     findings: tuple[str, ...] = ()
     """What was not ok, as ``rule=value``."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Reported loss ratio of the rehearsal, by direction."""
     loss_errors: Mapping[str, float] = field(default_factory=dict)
     """Reported minus true loss ratio, by direction."""
     count_errors: Mapping[str, int] = field(default_factory=dict)
@@ -99,6 +101,21 @@ class Outcome:
         waited = self.machine_wait_seconds > _WAIT_SECONDS
         late = any(one.startswith(_HUB_LATE) for point in self.points for one in point.findings)
         return waited or late or self.machine_busy_ratio > _BUSY_RATIO
+
+    @property
+    def loss_spread(self) -> float | None:
+        """Largest minus least loss ratio of points whose lines are equal, of the worse direction.
+
+        None where the lines are not equal or nothing was measured.
+        """
+        if self.scenario.lines or self.scenario.faults or self.scenario.background:
+            return None
+        spreads = [
+            max(losses) - min(losses)
+            for way in _DIRECTIONS
+            if (losses := [one.losses[way] for one in self.points if way in one.losses])
+        ]
+        return max(spreads, default=None)
 
     @property
     def counted(self) -> list[PointOutcome]:
@@ -268,6 +285,7 @@ def _outcome(
             for one in row["findings"]
             if one["status"] != "ok"
         ),
+        losses={way: line[way]["loss_ratio"] for way in errors},
         loss_errors=errors,
         count_errors=counts,
         rtt_error_seconds=_rtt_error(scenario, number, line),

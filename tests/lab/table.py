@@ -14,7 +14,14 @@ def print_table(outcomes: Sequence[Outcome]) -> None:
     """Print one row per scenario, each wrong point, and the sums."""
     console = Console(width=150)
     table = Table("scenario", "n", "verdict right", "cause right", "near")
-    for name in ("max loss error", "max RTT error", "max capacity error", "busy", "seconds"):
+    for name in (
+        "max loss error",
+        "loss spread",
+        "max RTT error",
+        "max capacity error",
+        "busy",
+        "seconds",
+    ):
         table.add_column(name, justify="right")
     for outcome in outcomes:
         table.add_row(*_row(outcome))
@@ -56,6 +63,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "verdict_right_ratio": _share(counted, lambda point: point.verdict_right),
         "cause_right_ratio": _share(caused, lambda point: point.cause_right),
         "host_warnings": sum(point.host_warning for point in points),
+        "points_flipped": _flipped(points),
         "false_ready": sum(point.false_ready for point in counted),
         "loss_error_ratio": _spread(losses),
         "count_error_packets": _spread(counts),
@@ -70,6 +78,7 @@ def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         {
             "scenario": outcome.scenario.model_dump(mode="json"),
             "seconds": round(outcome.seconds, 1),
+            "loss_spread": outcome.loss_spread,
             "failure": outcome.failure,
             "machine_busy_ratio": round(outcome.machine_busy_ratio, 3),
             "machine_wait_seconds": round(outcome.machine_wait_seconds, 3),
@@ -89,6 +98,7 @@ def _document_point(point: PointOutcome) -> dict[str, Any]:
         "cause": point.cause,
         "findings": list(point.findings),
         "host_warning": point.host_warning,
+        "losses": dict(point.losses),
         "loss_errors": dict(point.loss_errors),
         "count_errors": dict(point.count_errors),
         "rtt_error_seconds": point.rtt_error_seconds,
@@ -97,7 +107,7 @@ def _document_point(point: PointOutcome) -> dict[str, Any]:
 
 
 def _row(outcome: Outcome) -> list[str]:
-    counted = outcome.counted
+    counted, spread = outcome.counted, outcome.loss_spread
     losses = [abs(error) for point in outcome.points for error in point.loss_errors.values()]
     trips = [abs(p.rtt_error_seconds) for p in outcome.points if p.rtt_error_seconds is not None]
     rates = [abs(error) for point in outcome.points for error in point.capacity_errors.values()]
@@ -108,6 +118,7 @@ def _row(outcome: Outcome) -> list[str]:
         f"{sum(point.cause_right for point in counted)}/{len(counted)}",
         str(len(outcome.points) - len(counted)),
         f"{max(losses) * 100:.2f} pt" if losses else "-",
+        f"{spread * 100:.2f} pt" if spread is not None else "-",
         f"{max(trips) * 1000:.2f} ms" if trips else "-",
         f"{max(rates) * 100:.1f} %" if rates else "-",
         f"{outcome.machine_busy_ratio:.0%}",
@@ -122,6 +133,15 @@ def _wrong(point: PointOutcome) -> str:
         f"right is {point.expected.verdict}/{causes}"
         f" [{' '.join(point.findings)}]"
     )
+
+
+def _flipped(points: Sequence[PointOutcome]) -> int | None:
+    """Return how many points of repeated scenarios got more than one verdict or cause."""
+    said: dict[tuple[str, int], set[tuple[str, str | None]]] = {}
+    for point in points:
+        said.setdefault((point.scenario, point.point), set()).add((point.verdict, point.cause))
+    repeated = len(said) < len(points)
+    return sum(len(answers) > 1 for answers in said.values()) if repeated else None
 
 
 def _share(
