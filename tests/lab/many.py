@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 
 from diemcau_contract.profiles import PlanInFile, Profile
 from tests.lab.runner import Outcome, play, say
@@ -50,7 +50,11 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     if jobs == 1:
         return [outcome for _, outcome in work()]
     with ThreadPoolExecutor(jobs) as pool:
-        parts = [part.result() for part in [pool.submit(work) for _ in range(jobs)]]
+        working = [pool.submit(work) for _ in range(jobs)]
+    failed = [error for one in working if (error := one.exception()) is not None]
+    for error in sorted(failed, key=lambda one: isinstance(one, BrokenBarrierError)):
+        raise error  # the first that failed by itself
+    parts = [one.result() for one in working]
     done = sorted(itertools.chain.from_iterable(parts), key=lambda entry: entry[0])
     return [outcome for _, outcome in done]
 
