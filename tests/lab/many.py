@@ -23,6 +23,8 @@ PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     """Play scenarios in ``jobs`` districts at once; outcomes come in the given order.
 
+    A large district has the machine for itself.
+
     Raises:
         LabError: a district or the programs in it could not be started.
     """
@@ -30,7 +32,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     for entry in enumerate(scenarios):
         waiting.put(entry)
     points = max(scenario.points for scenario in scenarios)
-    jobs = min(jobs, len(scenarios))
+    jobs = min(jobs, len(scenarios)) if points <= _SMALL_POINTS else 1
     # Programs that start take a processor each: nobody measures until all of them stand.
     all_stand = Barrier(jobs, timeout=_START_SECONDS)
 
