@@ -2,21 +2,16 @@
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import aiomqtt
 import pytest
@@ -26,37 +21,15 @@ from diemcau_contract.messages import MAX_MESSAGE_BYTES, Ack, Settings
 from diemcau_contract.topics import Down, all_down
 from diemcau_server.link import BrokerAddress
 from tests.server.district import FILE
+from tests.server.processes import (
+    ANY_PORTS,
+    PATIENCE_SECONDS,
+    fetch,
+    start,
+    stopped,
+    wait_ready,
+)
 from tests.server.reports import TOPIC, payload, report
-
-PATIENCE_SECONDS = 30.0
-ANY_PORTS = "http: {port: 0}\nbroker: {url: embedded, port: 0}\n"
-
-
-def start(file: Path, *more: str) -> "subprocess.Popen[str]":
-    """Start the server on ``file``."""
-    command = [sys.executable, "-m", "diemcau_server", "run", "--config", str(file), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_ready(file: Path, process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Return what the ready file says, once it is there."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if file.exists():
-            ready: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return ready
-        time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"not ready: {process.communicate()[1]}")
-
-
-def fetch(address: str) -> tuple[int, bytes]:
-    """Return status and body."""
-    try:
-        with urlopen(address, timeout=PATIENCE_SECONDS) as answer:  # our own server
-            return answer.status, answer.read()
-    except HTTPError as error:
-        return error.code, error.read()
 
 
 @pytest.fixture
@@ -69,15 +42,6 @@ def running(tmp_path: Path) -> Iterator[tuple[dict[str, Any], "subprocess.Popen[
     if process.poll() is None:
         process.kill()
         process.communicate()
-
-
-def stopped(process: "subprocess.Popen[str]") -> str:
-    """End the server by SIGTERM, which it must obey with 0 and no trace; return its log."""
-    os.kill(process.pid, signal.SIGTERM)
-    _, log = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 0, log
-    assert "Traceback" not in log
-    return log
 
 
 async def converse(broker: str) -> tuple[Settings, Ack]:
