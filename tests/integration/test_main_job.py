@@ -96,12 +96,16 @@ def test_metrics_pass_promtool(district: District) -> None:
         assert f'diemcau_point_enabled{{hub="bu-dang",point="{point}"}} 1' in text
 
 
-def refused(done: Ended) -> str:
-    """Return the one sentence of a command that did nothing else."""
-    assert done.stdout == ""
-    assert done.stderr.startswith("diemcau: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr.removeprefix("diemcau: ").rstrip("\n")
+def refused(district: District, *arguments: str) -> list[tuple[int, str]]:
+    """Return exit code and the one sentence of a ``test-line`` that did nothing else, vi and en."""
+    said = []
+    for language in ("vi", "en"):
+        done = district.command("test-line", *arguments, "--lang", language)
+        assert done.stdout == ""
+        assert done.stderr.startswith("diemcau: ")
+        assert done.stderr.count("\n") == 1
+        said.append((done.returncode, done.stderr.removeprefix("diemcau: ").rstrip("\n")))
+    return said
 
 
 @pytest.mark.parametrize(
@@ -136,10 +140,7 @@ def test_an_unknown_name_offers_the_nearest(
     district: District, arguments: list[str], vi: str, en: str
 ) -> None:
     """A slip of the pen is a usage error that offers the right name, in both languages."""
-    said = [district.command("test-line", *arguments, "--lang", each) for each in ("vi", "en")]
-
-    assert [refused(done) for done in said] == [vi, en]
-    assert [done.returncode for done in said] == [2, 2]
+    assert refused(district, *arguments) == [(2, vi), (2, en)]
 
 
 def test_a_wrong_token_is_refused(district: District, tmp_path: Path) -> None:
@@ -147,31 +148,37 @@ def test_a_wrong_token_is_refused(district: District, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("nonsense")
     wrong.chmod(0o600)
-    given = ("test-line", "--token-file", str(wrong))
-    said = [district.command(*given, "--lang", each) for each in ("vi", "en")]
 
-    assert [refused(done) for done in said] == [
+    vi, en = refused(district, "--token-file", str(wrong))
+
+    assert vi == (
+        3,
         f"Máy chủ {district.url} không chấp nhận mã truy cập (token). Hãy lấy token từ tệp ghi "
         "trong cấu hình máy chủ (http.token_file): --token-file hoặc DIEMCAU_TOKEN.",
+    )
+    assert en == (
+        3,
         f"The server {district.url} does not accept the token. Take it from the file that the "
         "server's configuration names (http.token_file): --token-file or DIEMCAU_TOKEN.",
-    ]
-    assert [done.returncode for done in said] == [3, 3]
+    )
 
 
 def test_a_server_that_is_not_there_is_told(district: District) -> None:
     """The sentence names the address that was asked and what to check."""
     address = f"http://127.0.0.1:{free_port()}"
-    given = ("test-line", "--server", address)
-    said = [district.command(*given, "--lang", each) for each in ("vi", "en")]
 
-    assert [refused(done) for done in said] == [
+    vi, en = refused(district, "--server", address)
+
+    assert vi == (
+        3,
         f"Không kết nối được máy chủ {address} (kết nối bị từ chối). Kiểm tra máy chủ đã chạy "
         "chưa (diemcau-server run) và địa chỉ có đúng không (--server hoặc DIEMCAU_SERVER).",
+    )
+    assert en == (
+        3,
         f"The server {address} cannot be reached (connection refused). Check that it runs "
         "(diemcau-server run) and that the address is right (--server or DIEMCAU_SERVER).",
-    ]
-    assert [done.returncode for done in said] == [3, 3]
+    )
 
 
 def test_while_a_test_runs_another_is_told_whose_it_is(district: District) -> None:
@@ -182,7 +189,7 @@ def test_while_a_test_runs_another_is_told_whose_it_is(district: District) -> No
             "the first test runs, or has ended",
             lambda: "testing" in district.states().values() or first.poll() is not None,
         )
-        said = [district.command("test-line", "--lang", each) for each in ("vi", "en")]
+        vi, en = refused(district)
         running = district.running_test()
         first.terminate()
     finally:
@@ -192,12 +199,15 @@ def test_while_a_test_runs_another_is_told_whose_it_is(district: District) -> No
     who = f"{getpass.getuser()}@{socket.gethostname()}"
     local = (since + timedelta(hours=7)).strftime("%H:%M:%S %d/%m/%Y")
     assert test.startswith(f"{since:%Y%m%d-%H%M%S}-")
-    assert [refused(done) for done in said] == [
+    assert vi == (
+        3,
         f"Đang có lượt đo khác: {who} bắt đầu lúc {local} (lượt đo {test}). Hãy chờ lượt đó "
         "xong, rồi đo lại.",
+    )
+    assert en == (
+        3,
         f"Another test is running: started by {who} at {local} (test {test}). Wait until it has "
         "ended, then test again.",
-    ]
-    assert [done.returncode for done in said] == [3, 3]
+    )
     assert (left.returncode, left.stdout) == (143, "")
     assert "testing" not in district.states().values()
