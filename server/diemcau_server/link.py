@@ -172,7 +172,7 @@ class Link:
 
     def _new_client(self) -> aiomqtt.Client:
         address = self._address
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             address.host,
             address.port,
             username=address.username,
@@ -187,6 +187,10 @@ class Link:
             queue_type=_delivering(self._deliver),
             logger=_QUIET,
         )
+        # The library connects in a thread, which goes on when this task is cancelled: how such a
+        # connection ends, nobody asks, and asyncio would log it as an exception never retrieved.
+        client._disconnected.add_done_callback(_look_at)  # noqa: SLF001  # it has no other name
+        return client
 
 
 def _delivering(deliver: Deliver) -> type[asyncio.Queue[aiomqtt.Message]]:
@@ -197,6 +201,11 @@ def _delivering(deliver: Deliver) -> type[asyncio.Queue[aiomqtt.Message]]:
             deliver(str(item.topic), _bytes(item.payload))
 
     return DeliveringQueue
+
+
+def _look_at(ended: asyncio.Future[None]) -> None:
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _bytes(payload: object) -> bytes:

@@ -1,7 +1,9 @@
 """The session with the broker: real Mosquitto, real sockets, and the embedded broker."""
 
 import asyncio
+import gc
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -83,6 +85,39 @@ async def test_a_lost_broker_is_found_again(broker: Mosquitto) -> None:
     await until(link.connected.is_set)
     assert link.reconnects_total == 1
     await end(task)
+
+
+async def test_a_link_that_is_cancelled_while_it_connects_leaves_no_error_behind(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's thread connects all the same; that this ends is silent."""
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: told.append(context["message"])
+    )
+    clients: list[aiomqtt.Client] = []
+    cancelled = threading.Event()
+    connect = aiomqtt.Client._client_connect
+
+    def connect_late(client: aiomqtt.Client) -> None:
+        clients.append(client)
+        cancelled.wait(PATIENCE_SECONDS)
+        connect(client)
+
+    monkeypatch.setattr(aiomqtt.Client, "_client_connect", connect_late)
+    task = asyncio.create_task(Link(BrokerAddress.of(broker.url), lambda *_: None).run())
+    await until(lambda: bool(clients))
+    await end(task)
+    cancelled.set()
+    await until(clients[0]._connected.done)
+    broker.stop()
+    await until(clients[0]._disconnected.done)
+    clients.clear()
+    del task  # with its trace it holds the client, whose end tells what nobody has looked at
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert told == []
 
 
 async def test_a_refused_login_is_told_plainly(tmp_path: Path) -> None:
