@@ -113,24 +113,24 @@ def refused(district: District, *arguments: str) -> list[tuple[int, str]]:
     [
         (
             ["bombo"],
-            "Không có điểm cầu 'bombo'. Có phải bạn muốn: bom-bo?",
+            "Không có điểm cầu 'bombo'. Có phải ý bạn là: bom-bo?",
             "There is no point 'bombo'. Did you mean: bom-bo?",
         ),
         (
             ["Đắc Nhau", "duc-fong"],
-            "Không có điểm cầu 'Đắc Nhau'. Có phải bạn muốn: dak-nhau? "
-            "Không có điểm cầu 'duc-fong'. Có phải bạn muốn: duc-phong?",
+            "Không có điểm cầu 'Đắc Nhau'. Có phải ý bạn là: dak-nhau? "
+            "Không có điểm cầu 'duc-fong'. Có phải ý bạn là: duc-phong?",
             "There is no point 'Đắc Nhau'. Did you mean: dak-nhau? "
             "There is no point 'duc-fong'. Did you mean: duc-phong?",
         ),
         (
             ["--session", "lop1"],
-            "Không có phiên họp 'lop1'. Có phải bạn muốn: lop-1?",
+            "Không có phiên họp 'lop1'. Có phải ý bạn là: lop-1?",
             "There is no session 'lop1'. Did you mean: lop-1?",
         ),
         (
             ["--profile", "smal"],
-            "Không có cấu hình đo 'smal'. Có phải bạn muốn: small?",
+            "Không có cấu hình đo 'smal'. Có phải ý bạn là: small?",
             "There is no profile 'smal'. Did you mean: small?",
         ),
     ],
