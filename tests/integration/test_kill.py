@@ -4,6 +4,8 @@ import json
 import signal
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.integration.district import District, running_district, wait_until
 POINTS = ("bom-bo", "dak-nhau")
 REPORTS_BEFORE = 5
 REPORTS_AFTER = 5
+REPORTS_HELD = 3
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 Made = dict[tuple[str, str], int]
@@ -53,11 +56,27 @@ def wait_for_stream(district: District, more: int) -> None:
     )
 
 
+@contextmanager
+def unanswered(district: District, point: str) -> Iterator[None]:
+    """Halt the server until the agent of ``point`` holds reports back, and while the body runs."""
+    server = district.parts["server"].process
+    assert server is not None
+    server.send_signal(signal.SIGSTOP)
+    try:
+        wait_until(
+            "the agent holds reports back", lambda: len(held_back(district, point)) >= REPORTS_HELD
+        )
+        yield
+    finally:
+        server.send_signal(signal.SIGCONT)
+
+
 def end_and_restart(district: District, victim: str, how: signal.Signals) -> Made:
     """End a part and start it again; return what an agent had made, nothing for another part."""
-    exit_code = district.parts[victim].stop(how)
+    with unanswered(district, victim) if victim in POINTS else nullcontext():
+        exit_code = district.parts[victim].stop(how)
+        made = made_by(district, victim) if victim in POINTS else {}
     assert exit_code == (0 if how is signal.SIGTERM else -how), district.parts[victim].tail()
-    made = made_by(district, victim) if victim in POINTS else {}
     district.parts[victim].start()
     if victim == "server":
         district.wait_for_server()
