@@ -186,6 +186,13 @@ class District:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the technician's command against this district."""
+        argv, environment = self.command_line(*arguments)
+        return subprocess.run(
+            argv, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def command_line(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """Return how to run the technician's command: what to start, and its environment."""
         argv = [sys.executable, "-c", "from diemcau_server.cli.main import main; main()"]
         environment = {
             **os.environ,
@@ -193,10 +200,8 @@ class District:
             "LANG": "C.UTF-8",
             "PYTHONIOENCODING": "utf-8",
         }
-        return subprocess.run(
-            [*argv, arguments[0], "--token-file", str(self.token_file), *arguments[1:]],
-            env=environment, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        token = ["--token-file", str(self.token_file)]
+        return [*argv, arguments[0], *token, *arguments[1:]], environment
 
     def report_keys(self) -> list[tuple[str, str, int]]:
         """Return the key of every report in the server's store."""
