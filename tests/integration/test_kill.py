@@ -58,17 +58,17 @@ def wait_for_stream(district: District, more: int) -> None:
 
 @contextmanager
 def unanswered(district: District, point: str) -> Iterator[None]:
-    """Halt the server until the agent of ``point`` holds reports back, and while the body runs."""
-    server = district.parts["server"].process
-    assert server is not None
-    server.send_signal(signal.SIGSTOP)
+    """Halt the broker until the agent of ``point`` holds reports back, and while the body runs."""
+    broker = district.parts["mosquitto"].process
+    assert broker is not None
+    broker.send_signal(signal.SIGSTOP)
     try:
         wait_until(
             "the agent holds reports back", lambda: len(held_back(district, point)) >= REPORTS_HELD
         )
         yield
     finally:
-        server.send_signal(signal.SIGCONT)
+        broker.send_signal(signal.SIGCONT)
 
 
 def end_and_restart(district: District, victim: str, how: signal.Signals) -> Made:
