@@ -12,7 +12,8 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -139,7 +140,8 @@ class Link:
             raise PublishError(message) from error
 
     async def _session(self) -> None:
-        async with self._new_client() as client:
+        client = self._new_client()
+        async with _entered(client):
             await _heeding_cancel(client.subscribe(all_up(), qos=_QOS))
             self._client = client
             self.connected.set()
@@ -172,7 +174,7 @@ class Link:
 
     def _new_client(self) -> aiomqtt.Client:
         address = self._address
-        client = aiomqtt.Client(
+        return aiomqtt.Client(
             address.host,
             address.port,
             username=address.username,
@@ -187,10 +189,27 @@ class Link:
             queue_type=_delivering(self._deliver),
             logger=_QUIET,
         )
-        # The library connects in a thread, which goes on when this task is cancelled: how such a
-        # connection ends, nobody asks, and asyncio would log it as an exception never retrieved.
-        client._disconnected.add_done_callback(_look_at)  # noqa: SLF001  # it has no other name
-        return client
+
+
+@asynccontextmanager
+async def _entered(client: aiomqtt.Client) -> AsyncIterator[None]:
+    """Enter ``client``; a stop at any moment of its session is heeded and no error.
+
+    At a cancellation the library lets a connection that is still being made go on, and its end is
+    an error that nobody looks at. So is the error of a session that is lost in the same turn of
+    the loop. An error while it leaves hides the cancellation.
+    """
+    try:
+        async with client:
+            yield
+    except aiomqtt.MqttError:
+        await _heeding_cancel(asyncio.sleep(0))
+        raise
+    finally:
+        paho, lost = client._client, client._disconnected  # noqa: SLF001  # it offers no other way
+        paho.on_connect = paho.on_disconnect = None
+        if lost.done() and not lost.cancelled():
+            lost.exception()
 
 
 def _delivering(deliver: Deliver) -> type[asyncio.Queue[aiomqtt.Message]]:
@@ -201,11 +220,6 @@ def _delivering(deliver: Deliver) -> type[asyncio.Queue[aiomqtt.Message]]:
             deliver(str(item.topic), _bytes(item.payload))
 
     return DeliveringQueue
-
-
-def _look_at(ended: asyncio.Future[None]) -> None:
-    if not ended.cancelled():
-        ended.exception()
 
 
 def _bytes(payload: object) -> bytes:

@@ -221,17 +221,22 @@ class District:
             ),
         )
 
-    def begun(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start the technician's command against this district."""
+    def command_line(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """Return how to run the technician's command: what to start, and its environment."""
         argv = [sys.executable, "-c", "from diemcau_server.entry import technician; technician()"]
         environment = {
             **os.environ, "DIEMCAU_SERVER": self.url, "LANG": "C.UTF-8", "TZ": "<+07>-7",
             "PYTHONIOENCODING": "utf-8",
         }  # fmt: skip
+        token = ["--token-file", str(self.token_file)]
+        return [*argv, arguments[0], *token, *arguments[1:]], environment
+
+    def begun(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start the technician's command against this district."""
+        argv, environment = self.command_line(*arguments)
         return subprocess.Popen(
-            [*argv, arguments[0], "--token-file", str(self.token_file), *arguments[1:]],
-            env=environment, encoding="utf-8", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            argv, env=environment, encoding="utf-8", stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def command(self, *arguments: str) -> Ended:
