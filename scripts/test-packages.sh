@@ -14,6 +14,8 @@ need() {
 
 need mosquitto mosquitto
 need promtool prometheus
+need prometheus-alertmanager prometheus-alertmanager
+need openssl openssl
 need libportaudio.so.2 libportaudio2
 need pulseaudio pulseaudio
 need pactl pulseaudio-utils

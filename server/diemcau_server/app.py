@@ -22,13 +22,14 @@ from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.topics import Down, down
 from diemcau_server import __version__, secret_files
 from diemcau_server.config import ServerConfig
-from diemcau_server.coordinator import Coordinator
+from diemcau_server.coordinator import Coordinator, Outcome
+from diemcau_server.coordinator.run import TestOrder
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import PublishError, ServerError, StartError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.link import BrokerAddress, Link
 from diemcau_server.measuring import MeasuringEnd, MeasuringError
-from diemcau_server.metrics import Metrics
+from diemcau_server.metrics import EndedTest, Metrics
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
 from diemcau_server.store import Store
@@ -131,6 +132,7 @@ class Server:
     async def _start(self) -> Addresses:
         config = self._config
         token = config.token or secret_files.make_token(config.token_file)
+        self._metrics.config_read(config.file)
         store = await self._open_store()
         measuring = await self._start_measuring()
         address = await self._broker_address()
@@ -149,6 +151,8 @@ class Server:
         self._spawn(link.run(), "broker link")
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
+        self._spawn(self._metrics.keep_written(), "metrics")
+        coordinator.after_each_test(self._count_test)
         self._spawn(self._follow(), "follow")
         self._spawn(self._follow_measuring(measuring), "follow measuring")
         self._stack.push_async_callback(self._drain, ingest)
@@ -275,7 +279,18 @@ class Server:
                 self._metrics.mqtt_reconnects.inc(link.reconnects_total - reconnects)
                 reconnects = link.reconnects_total
                 self._metrics.queue_length.set(ingest.waiting())
+                for whose, ends_at in link.certificates.items():
+                    self._metrics.certificate_expiry.labels(whose).set(ends_at)
             await asyncio.sleep(1.0)
+
+    def _count_test(self, order: TestOrder, outcome: Outcome) -> None:
+        kind = "capacity" if order.capacity else "full" if order.steps.complete else "quick"
+        result, error = outcome.result, outcome.error
+        if result is not None:
+            seconds = result.duration_seconds
+            self._metrics.test_ended(EndedTest(order.hub, kind, str(result.verdict), seconds))
+        elif error is not None:
+            self._metrics.test_ended(EndedTest(order.hub, kind, error.code, None))
 
     async def _follow_measuring(self, measuring: MeasuringEnd) -> None:
         """Carry the measuring process's counters; apart, for a slow answer must hold up nothing."""

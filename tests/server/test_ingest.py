@@ -21,7 +21,7 @@ from diemcau_server.state import Board
 from diemcau_server.store import Committed, Store
 from diemcau_server.store.engine import resolved_url
 from diemcau_server.store.tables import quarantine, reports
-from tests.server.reports import BOOT, TOPIC, payload, report, small_config
+from tests.server.reports import BOOT, NOW, TOPIC, payload, report, small_config
 
 PATIENCE_SECONDS = 20.0
 
@@ -42,7 +42,8 @@ class Rig:
         self.ingest = Ingest(
             IngestParts(
                 self.board, store, self.metrics, self.publish, self.on_message, self.on_hello
-            )
+            ),
+            clock=lambda: NOW,
         )
 
     async def publish(self, topic: str, content: bytes) -> None:
