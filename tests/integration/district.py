@@ -99,10 +99,14 @@ class District:
     folder: Path
     points: Sequence[str]
     report_interval_seconds: float = 1
+    silent_after_seconds: float = 90
+    sessions: list[dict[str, Any]] = field(default_factory=list)
     ndt7: bool = False
     devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
     parts: dict[str, Part] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
+    agents_broker_port: int | None = None
+    """Where agents find the broker, if not at its own port: a wire that can be cut."""
     http_port: int = field(default_factory=free_port)
     measure_port: int = field(default_factory=free_port)
 
@@ -156,7 +160,7 @@ class District:
             "schema": "diemcau.agent/1",
             "hub": "bu-dang",
             "point": point,
-            "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
+            "broker": {"url": f"mqtt://127.0.0.1:{self.agents_broker_port or self.broker_port}"},
             "state_directory": str(home / "state"),
             "devices": self.devices,
         }
@@ -243,6 +247,7 @@ class District:
             "state_directory": "state",
             "measure": {"host": "127.0.0.1", "port": self.measure_port},
             "report_interval_seconds": self.report_interval_seconds,
+            "silent_after_seconds": self.silent_after_seconds,
             "default_profile": "small",
             "hubs": [
                 {
@@ -251,7 +256,7 @@ class District:
                     "points": [{"id": point, "name": f"Xã {point}"} for point in self.points],
                 }
             ],
-            "sessions": [],
+            "sessions": self.sessions,
             "profiles": [{"id": "small", "name": "Small", "up": plan, "down": plan}],
         }
 
