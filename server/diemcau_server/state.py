@@ -31,7 +31,6 @@ CAPACITY_VALID_SECONDS = 24 * 3600.0
 """A line's capacity is measured once a night; a figure that missed a night is not shown."""
 
 SILENT_INTERVALS = 3
-SILENT_MIN_SECONDS = 90.0
 
 
 class PointKey(NamedTuple):
@@ -136,6 +135,7 @@ class Board:
 
     limits: WatchLimits
     interval_seconds: float
+    silent_after_least_seconds: float
     records: dict[PointKey, PointRecord] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     default_profile: str = ""
@@ -149,6 +149,7 @@ class Board:
         board = cls(
             limits=WatchLimits.of(profile.limits if profile else Limits()),
             interval_seconds=config.report_interval_seconds,
+            silent_after_least_seconds=config.silent_after_seconds,
             profiles={one.id: one for one in config.profiles},
             default_profile=config.default_profile,
             hub_names={hub.id: hub.name for hub in config.hubs},
@@ -256,7 +257,7 @@ class Board:
     def silent_after_seconds(self, report: Report | None) -> float:
         """Return the age at which a point counts as silent."""
         interval = report.interval_seconds if report else self.interval_seconds
-        return max(SILENT_INTERVALS * interval, SILENT_MIN_SECONDS)
+        return max(SILENT_INTERVALS * interval, self.silent_after_least_seconds)
 
     def view(self, now: datetime, hub: str | None = None) -> tuple[PointView, ...]:
         """Return every point (of ``hub``) as it stands at ``now``."""

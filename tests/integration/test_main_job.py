@@ -94,6 +94,7 @@ def test_metrics_pass_promtool(district: District) -> None:
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
     for point in POINTS:
         assert f'diemcau_point_enabled{{hub="bu-dang",point="{point}"}} 1' in text
+    assert 'diemcau_config_hash_info{hash="' in text
 
 
 def refused(district: District, *arguments: str) -> list[tuple[int, str]]:

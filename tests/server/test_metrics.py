@@ -246,14 +246,17 @@ async def test_other_work_goes_on_during_a_scrape(tmp_path: Path, clock: Clock) 
             turns += 1
 
     task = asyncio.create_task(work())
-    pieces, writing = 0, 0
+    pieces, writing, text = 0, 0, b""
     async for piece in metrics.scrape(Scope()):
         writing = writing or turns
         pieces += 1
+        text += piece
         assert len(piece) < 2 * CHUNK_BYTES
     task.cancel()
     assert writing >= 600 // 25 - 1  # no piece comes before all lines are written
     assert pieces > 10
+    # Cut where the pieces end, no family is begun twice.
+    assert {text.count(header(family, openmetrics=False)) for family in FAMILIES} <= {0, 1}
     assert turns >= writing + pieces - 2  # the last two pieces come without a wait between
 
 

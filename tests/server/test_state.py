@@ -11,7 +11,7 @@ from diemcau_contract.messages import DeviceResult, Hello
 from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
 from diemcau_server.figures import ProbeTotals
 from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView
-from tests.server.district import hello_of
+from tests.server.district import FILE, district, hello_of
 from tests.server.reports import BOOT, NOW, ended_test, line, report, small_config
 
 KEY = PointKey("bu-dang", "bom-bo")
@@ -52,6 +52,17 @@ def test_an_old_report_makes_a_point_silent(board: Board) -> None:
     assert (silent.state, silent.cause) == (PointState.SILENT, Cause.AGENT_SILENT)
     assert (silent.report, silent.devices) == (None, ())
     assert silent.last_report_at == NOW
+
+
+def test_the_file_sets_the_least_patience(tmp_path: Path) -> None:
+    """Quick reports allow a quick alarm, but never before three of them are missing."""
+    board = Board.of(district(tmp_path, FILE + "silent_after_seconds: 10\n"))
+    board.on_report(report(1, interval_seconds=1.0), NOW)
+    board.on_report(report(1, point="dak-nhau", interval_seconds=5.0), NOW)
+    assert view(board, 10).state is PointState.UNKNOWN
+    assert view(board, 11).state is PointState.SILENT
+    assert view(board, 15, "dak-nhau").state is PointState.UNKNOWN
+    assert view(board, 16, "dak-nhau").state is PointState.SILENT
 
 
 def test_a_report_that_waited_in_an_outbox_is_no_sign_of_life(board: Board) -> None:
