@@ -8,6 +8,10 @@ from typing import Any
 VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 
 
+QUERY_RESULT = re.compile(r"query_result\((.+)\)")
+LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A query of a panel; ``now`` where only its last value is asked for."""
@@ -18,10 +22,25 @@ class Expression:
 
 
 def expressions(dashboard: Mapping[str, Any]) -> Iterator[Expression]:
-    """Yield what every panel asks Prometheus for."""
+    """Yield what every panel, and every mark in time, asks Prometheus for."""
+    for mark in dashboard.get("annotations", {}).get("list", ()):
+        yield Expression(mark["name"], mark["expr"], now=False)
     for panel in dashboard["panels"]:
         for target in panel.get("targets", ()):
             yield Expression(panel["title"], target["expr"], bool(target.get("instant")))
+
+
+def table_columns(dashboard: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return, for each table, the labels that its columns show; values of queries are none."""
+    return {
+        panel["title"]: {
+            column["matcher"]["options"]
+            for column in panel["fieldConfig"]["overrides"]
+            if not column["matcher"]["options"].startswith("Value")
+        }
+        for panel in dashboard["panels"]
+        if panel["type"] == "table"
+    }
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

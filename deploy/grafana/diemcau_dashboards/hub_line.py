@@ -29,6 +29,7 @@ from diemcau_dashboards.shell import (
     hub_variable,
     make_dashboard,
     server_variable,
+    tests_annotation,
     with_links,
 )
 from diemcau_dashboards.words import (
@@ -65,6 +66,7 @@ def hub_line() -> dashboard.Dashboard:
     made = with_links(made, [POINTS_LINK, TESTS_LINK])
     for variable in (hub_variable(), server_variable(shown=False)):
         made = made.with_variable(variable)
+    made = made.annotation(tests_annotation())
     for title, panels in (
         ("Lần kiểm tra gần nhất", [*_last_test(), *_carried()]),
         ("Lỗi ở đâu", _attribution()),
@@ -149,8 +151,7 @@ def _carried() -> Sequence[Panel]:
 def _attribution() -> Sequence[Panel]:
     causes = "|".join(sorted(LINE_CAUSES))
     blamed = f'count by (cause) (diemcau_point_cause{{{HUB},cause=~"{causes}"}})'
-    losing = f"count by (direction) ({_LOSS} >= {_LOSING_RATIO})"
-    share = f"{losing} / count by (direction) ({_LOSS} >= 0)"
+    share = f"avg by (direction) ({_LOSS} >= bool {_LOSING_RATIO})"
     return [
         curves(
             Head(
@@ -198,7 +199,10 @@ def _worst() -> Panel:
     lossy = ((None, "transparent"), (0.005, YELLOW), (_LOSING_RATIO, RED))
     return listing(
         Head("Hai mươi điểm cầu mất gói nhiều nhất", "Mất gói trong 5 phút gần nhất.", 12),
-        [Query(named(loss, HUB, "point")), Query(f"{p95} and on (hub, point) {loss}")],
+        [
+            Query(named(loss, HUB, "point")),
+            Query(f"max by (point) ({p95} and on (hub, point) {loss})"),
+        ],
         [
             Column("name", "Điểm cầu", Look("string", link=OF_ROW)),
             Column("Value #A", "Mất gói", Look("percentunit", 2, steps=lossy), filled=True),

@@ -293,7 +293,7 @@ def listing(
     unseen = dict.fromkeys(("Time", *(value for value in values if value not in order)), True)
     panel = panel.with_transformation(
         models.DataTransformerConfig(
-            "organize", options={"excludeByName": unseen, "indexByName": order}
+            "organize", options={"excludeByName": unseen, "indexByName": order, "renameByName": {}}
         )
     )
     return _overridden(panel, map(_column, columns))

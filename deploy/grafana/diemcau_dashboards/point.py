@@ -31,6 +31,7 @@ from diemcau_dashboards.shell import (
     make_dashboard,
     point_variable,
     server_variable,
+    tests_annotation,
     with_links,
 )
 from diemcau_dashboards.words import (
@@ -68,8 +69,9 @@ def point() -> dashboard.Dashboard:
     made = with_links(made, [POINTS_LINK, TESTS_LINK])
     for variable in (hub_variable(), point_variable(many=False), server_variable(shown=False)):
         made = made.with_variable(variable)
+    made = made.annotation(tests_annotation())
     for title, panels in (
-        ("Tình trạng của $point", [*_now(), *_over_time()]),
+        ("Tình trạng của ${point:text}", [*_now(), *_over_time()]),
         ("Đường truyền", _line()),
         ("Thiết bị", _devices()),
         ("Lần kiểm tra gần nhất", _tests()),

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
 from diemcau_dashboards.parts import DATASOURCE
+from diemcau_dashboards.queries import HUB
 
 TAG: Final = "diemcau"
 SERVER_URL: Final = "http://${server}"
@@ -89,19 +90,30 @@ def with_links(board: dashboard.Dashboard, links: Iterable[ServerLink]) -> dashb
     return board
 
 
-def hub_variable() -> dashboard.QueryVariable:
-    """Return the choice of one hub."""
-    return _query_variable(
-        "hub", "Hội trường", "Hội trường được xem", "label_values(diemcau_hub_info, hub)"
+def tests_annotation() -> dashboard.AnnotationQuery:
+    """Return the marks of the times at which the hub's points were tested."""
+    return (
+        dashboard.AnnotationQuery()
+        .name("Đang kiểm tra")
+        .datasource(DATASOURCE)
+        .enable(enable=True)
+        .icon_color("purple")
+        .expr(f"max by (hub) (diemcau_test_lock_held{{{HUB}}}) == 1")
     )
 
 
+def hub_variable() -> dashboard.QueryVariable:
+    """Return the choice of one hub, by its name."""
+    hubs = "query_result(max by (hub, name) (diemcau_hub_info))"
+    variable = _query_variable("hub", "Hội trường", "Hội trường được xem", hubs)
+    return variable.regex(r'/hub="(?<value>[^"]*)",name="(?<text>[^"]*)"/')
+
+
 def point_variable(*, many: bool) -> dashboard.QueryVariable:
-    """Return the choice of one point of the hub, or of several, all at first."""
-    variable = _query_variable(
-        "point", "Điểm cầu", "Mã điểm cầu, như trong tệp cấu hình",
-        'label_values(diemcau_point_info{hub="$hub"}, point)',
-    )  # fmt: skip
+    """Return the choice, by name, of one point of the hub, or of several, all at first."""
+    points = f"query_result(max by (name, point) (diemcau_point_info{{{HUB}}}))"
+    variable = _query_variable("point", "Điểm cầu", "Điểm cầu được xem", points)
+    variable = variable.regex(r'/name="(?<text>[^"]*)",point="(?<value>[^"]*)"/')
     if many:
         everything = models.VariableOption(selected=True, text="Tất cả", value="$__all")
         variable = variable.multi(multi=True).include_all(include_all=True)
@@ -112,9 +124,11 @@ def point_variable(*, many: bool) -> dashboard.QueryVariable:
 def server_variable(*, shown: bool) -> dashboard.QueryVariable:
     """Return the server's address as Prometheus knows it, for links and for its own series."""
     variable = _query_variable(
-        "server", "Máy chủ", "Địa chỉ mà Prometheus đọc máy chủ",
+        "server",
+        "Máy chủ",
+        "Địa chỉ mà Prometheus đọc máy chủ",
         "label_values(diemcau_build_info, instance)",
-    )  # fmt: skip
+    )
     return variable if shown else variable.hide(models.VariableHide.HIDE_VARIABLE)
 
 
