@@ -177,6 +177,7 @@ class Server:
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
         self._board.restore(await store.restored())
+        self._board.hub_lines.update(await store.hub_lines())
         return store
 
     async def _start_measuring(self) -> MeasuringEnd:
