@@ -25,6 +25,7 @@ from diemcau_line.capacity import CapacityPlan, CapacityRun, CapacityRuns
 from diemcau_line.engine import Engine
 from diemcau_line.pacer import Repeated
 from diemcau_line.protocol import (
+    START_AHEAD_SECONDS,
     Abort,
     Aborted,
     CapacityPlanned,
@@ -215,11 +216,14 @@ class Hub:
             )
             return
         peers = [self._peers[flow] for flow in command.flows]
+        wait = max(0, command.starts_at_monotonic_ns - time.monotonic_ns())
         over = self._over_limit(peers, command.rate_ratio)
+        if wait > START_AHEAD_SECONDS * _NS:
+            over = f"a start in {wait / _NS:.0f} s, the most is {START_AHEAD_SECONDS:.0f} s"
         if over:
             self._engine.emit(Failed(command.command, "over_limit", over, command.test))
             return
-        start = self._engine.clock.now_ns() + int(command.starts_in_seconds * _NS)
+        start = self._engine.clock.now_ns() + wait
         plan = StepPlan(
             command.test, command.step, command.kind, start, command.duration_seconds,
             command.rate_ratio,

@@ -36,6 +36,8 @@ from diemcau_line.records import Length, Matches, RecordError, Within, from_plai
 
 GRACE_SECONDS = 1.0
 """How long after a step its late packets still count."""
+START_AHEAD_SECONDS = 300.0
+"""No step is planned further ahead than this."""
 CAPACITY_GRACE_SECONDS = 0.7
 """As long as the four LOAD END take."""
 
@@ -114,14 +116,19 @@ class OpenTest:
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """Plan one step for some flows; answered by ``StepPlanned``, later by ``HubStepResult``."""
+    """Plan one step for some flows; answered by ``StepPlanned``, later by ``HubStepResult``.
+
+    ``starts_at_monotonic_ns`` is a time of ``time.monotonic_ns``, which all processes of a machine
+    share, so that several hub processes start together; what is past means at once. More than
+    ``START_AHEAD_SECONDS`` ahead is refused as ``over_limit``.
+    """
 
     test: str
     step: Annotated[int, Within(0, 65_535)]
     kind: StepKind
     flows: tuple[FlowId, ...]
     rate_ratio: RateRatio
-    starts_in_seconds: Annotated[float, Within(0, 300)]
+    starts_at_monotonic_ns: int
     duration_seconds: Annotated[float, Within(0, 60, above=True)]
     command: Literal["run_step"] = "run_step"
 

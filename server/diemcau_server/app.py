@@ -27,7 +27,8 @@ from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import PublishError, ServerError, StartError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.link import BrokerAddress, Link
-from diemcau_server.measuring import MeasuringEnd, MeasuringError
+from diemcau_server.measuring import MeasuringEnd
+from diemcau_server.measuring_process import MeasuringError, MeasuringProcess
 from diemcau_server.metrics import Metrics
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
@@ -122,8 +123,10 @@ class Server:
         connected = link is not None and link.connected.is_set()
         measures = measuring is not None and measuring.available
         trouble = [link.trouble if link else None, ingest.trouble if ingest else None]
-        if not measures:
-            trouble.append("the measuring process does not run")
+        if measuring is None:
+            trouble.append("the measuring end has not started")
+        else:
+            trouble += measuring.troubles()
         sentences = tuple(text for text in trouble if text)
         stored = ingest is not None and ingest.trouble is None
         return Health(not sentences, connected, stored, measures, sentences)
@@ -150,7 +153,9 @@ class Server:
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
         self._spawn(self._follow(), "follow")
-        self._spawn(self._follow_measuring(measuring), "follow measuring")
+        for process in measuring.processes:
+            name = f"follow measuring process {process.number}"
+            self._spawn(self._follow_measuring(process), name)
         self._stack.push_async_callback(self._drain, ingest)
         self._stack.push_async_callback(coordinator.stop)
         services = Services(
@@ -187,8 +192,8 @@ class Server:
             await measuring.start()
         except MeasuringError as error:
             message = Text(
-                f"bộ đo không mở được cổng UDP {config.measure.port}: {error}",
-                f"the measuring end cannot start on UDP port {config.measure.port}: {error}",
+                f"bộ đo không mở được cổng UDP: {error}",
+                f"the measuring end cannot start: {error}",
             )
             raise StartError(message) from error
         self._stack.push_async_callback(measuring.stop)
@@ -277,16 +282,18 @@ class Server:
                 self._metrics.queue_length.set(ingest.waiting())
             await asyncio.sleep(1.0)
 
-    async def _follow_measuring(self, measuring: MeasuringEnd) -> None:
-        """Carry the measuring process's counters; apart, for a slow answer must hold up nothing."""
+    async def _follow_measuring(self, process: MeasuringProcess) -> None:
+        """Carry a measuring process's counters; apart, for a slow answer must hold up nothing."""
+        number, shown = process.number, self._metrics.measure
         while True:
+            shown.show(number, up=process.available)
             try:
                 async with asyncio.timeout(_MEASURE_ANSWER_SECONDS):
-                    counters = await measuring.counters()
+                    counters = await process.counters()
             except (MeasuringError, TimeoutError) as error:
-                _LOG.debug("no counters of the measuring process: %s", error)
+                _LOG.debug("no counters of measuring process %d: %s", number, error)
             else:
-                self._metrics.measure_rejected(counters.rejected)
+                shown.count(number, counters)
             await asyncio.sleep(_MEASURE_POLL_SECONDS)
 
 

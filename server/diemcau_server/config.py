@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from diemcau_contract.documents import lines_of, parse_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
@@ -16,7 +16,8 @@ from diemcau_contract.identifiers import Identifier
 from diemcau_contract.profiles import Profile
 from diemcau_server import config_checks, secret_files
 
-Port = Annotated[int, Field(ge=0, le=65_535)]
+PORT_MAX = 65_535
+Port = Annotated[int, Field(ge=0, le=PORT_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 
@@ -80,14 +81,30 @@ class StoreConfig(_Section):
 
 
 class MeasureConfig(_Section):
-    """The measuring end's UDP port, the light flow that points keep to it, and its bound."""
+    """The measuring end's UDP ports, the light flow that points keep to it, and its bound.
+
+    Each of ``processes`` has a port of its own, from ``port`` on; with port 0 free ones.
+    """
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: Port = 8620
+    processes: int = Field(default=1, ge=1, le=16)
     advertise_host: str | None = None
     packets_per_second: float = Field(default=2, gt=0, le=50)
     max_bits_per_second: float = Field(default=1e9, ge=1e5, le=1e11)
     capacity_max_bits_per_second: int = Field(default=250_000_000, ge=1_000_000, le=10**9)
+
+    @model_validator(mode="after")
+    def _ports_exist(self) -> Self:
+        last = self.port + self.processes - 1
+        if self.port and last > PORT_MAX:
+            raise ValueMistake(
+                f"{self.processes} tiến trình cần các cổng {self.port} đến {last}; "
+                f"cổng lớn nhất là {PORT_MAX}",
+                f"{self.processes} processes need the ports {self.port} to {last}; "
+                f"the last port is {PORT_MAX}",
+            )
+        return self
 
 
 class PointConfig(_Section):

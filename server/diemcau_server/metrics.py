@@ -8,7 +8,7 @@ a point that never spoke. No series bears a time stamp.
 import asyncio
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -16,16 +16,13 @@ from prometheus_client.exposition import generate_latest
 
 from diemcau_contract import __version__
 from diemcau_contract.errors import RejectReason
-from diemcau_contract.packets.common import PacketFault
+from diemcau_server.measure_metrics import MeasureMetrics
 from diemcau_server.point_series import FAMILIES, PointLines, always_lines, report_lines
 from diemcau_server.state import Board, PointKey, PointRecord
 
 _CHUNK_POINTS = 200
 """So many points are rendered between two turns of the event loop."""
 _BATCH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-
-_OWN_PACKET_REASONS = ("unknown_flow", "wrong_address", "over_budget", "over_rate")
-"""Reasons of the measuring process beside those of the packets themselves."""
 
 _Cached = tuple[tuple[int, bool, bool, bool], PointLines]
 
@@ -56,15 +53,7 @@ class Metrics:
         )
         for rejected in RejectReason:
             self.quarantined.labels(str(rejected))
-        self._measure_totals: Mapping[str, int] = {}
-        self._measure_rejected = Counter(
-            "diemcau_measure_rejected",
-            "Packets that the measuring process has dropped, by reason",
-            ["reason"],
-            registry=registry,
-        )
-        for reason in (*map(str, PacketFault), *_OWN_PACKET_REASONS):
-            self._measure_rejected.labels(reason)
+        self.measure = MeasureMetrics(registry)
         self.batch_seconds = Histogram(
             "diemcau_ingest_batch_seconds",
             "Duration of one transaction of reports",
@@ -102,16 +91,6 @@ class Metrics:
             "diemcau_build_info", "Version of the server", ["version", "python"], registry=registry
         )
         info.labels(__version__, platform.python_version()).set(1)
-
-    def measure_rejected(self, totals: Mapping[str, int]) -> None:
-        """Take the measuring process's totals by reason, which fall when it was restarted."""
-        restarted = any(
-            totals.get(reason, 0) < before for reason, before in self._measure_totals.items()
-        )
-        before_of = {} if restarted else self._measure_totals
-        for reason, total in totals.items():
-            self._measure_rejected.labels(reason).inc(total - before_of.get(reason, 0))
-        self._measure_totals = dict(totals)
 
     async def watch_loop(self, every_seconds: float = 0.5) -> None:
         """Measure by how much the event loop is late; a task that never ends."""

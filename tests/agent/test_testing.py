@@ -95,7 +95,7 @@ class MeasuringHub:
         self.worker.send(
             RunStep(
                 test="t1", step=0, kind=StepKind.REHEARSAL, flows=(1,), rate_ratio=1.0,
-                starts_in_seconds=0.5, duration_seconds=1.0,
+                starts_at_monotonic_ns=time.monotonic_ns() + 500_000_000, duration_seconds=1.0,
             )
         )  # fmt: skip
         planned = await self.next(StepPlanned)

@@ -147,6 +147,8 @@ class MeasuredRooms(Rooms):
                     )
                 )
 
+        if isinstance(message, TestEnd) and point in self.workers:
+            await asyncio.to_thread(self.workers.pop(point).stop)
         if isinstance(message, TestCapacity):
             planned = message.planned
             self.workers[point].send(
@@ -221,10 +223,10 @@ class MeasuredRooms(Rooms):
             task.add_done_callback(self.tasks.discard)
 
 
-def measuring_of(config: ServerConfig, port: int = 0) -> MeasuringEnd:
+def measuring_of(config: ServerConfig, port: int = 0, **changes: Any) -> MeasuringEnd:
     """Return a measuring end for the district, not started."""
     points = [(hub.id, point.id) for hub in config.hubs for point in hub.points]
-    where = MeasureConfig(host="127.0.0.1", port=port, advertise_host="127.0.0.1")
+    where = MeasureConfig(host="127.0.0.1", port=port, advertise_host="127.0.0.1", **changes)
     return MeasuringEnd(where, points)
 
 

@@ -41,6 +41,10 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     ),
     "missing_key": (":4: hubs[0].name: missing; this key is required",),
     "out_of_range": (":2: http.port: must be at most 65535 (got 99999)",),
+    "process_ports": (
+        ":2: measure: 7 processes need the ports 65530 to 65536; the last port is 65535",
+    ),
+    "processes_out_of_range": (":2: measure.processes: must be at least 1 (got 0)",),
     "secret_missing": (
         ":2: broker.password_file: secret file {bad}/no-such-file cannot be "
         "read: No such file or directory",
@@ -95,6 +99,10 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     ),
     "missing_key": (":4: hubs[0].name: thiếu khóa bắt buộc này",),
     "out_of_range": (":2: http.port: không được lớn hơn 65535 (đang là 99999)",),
+    "process_ports": (
+        ":2: measure: 7 tiến trình cần các cổng 65530 đến 65536; cổng lớn nhất là 65535",
+    ),
+    "processes_out_of_range": (":2: measure.processes: không được nhỏ hơn 1 (đang là 0)",),
     "secret_missing": (
         ":2: broker.password_file: tệp bí mật {bad}/no-such-file không đọc được: không có tệp này",
     ),

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_line.protocol import HubCounters
 from diemcau_server.metrics import Metrics
 from diemcau_server.point_series import FAMILIES, escaped, number
 from diemcau_server.state import Board
@@ -63,6 +64,11 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
             assert key not in found
             found[key] = sample.value
     return found
+
+
+def counters(drops: int, cpu_seconds: float) -> HubCounters:
+    """Return a measuring process's totals."""
+    return HubCounters({"bad_hmac": drops}, 0, 0, 0, drops, cpu_seconds)
 
 
 def of_point(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -127,14 +133,23 @@ async def test_measurements_end_with_their_report(board: Board, clock: Clock) ->
 
 
 async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Clock) -> None:
-    """Every reason starts at 0; totals that fall mean a new process, whose counts are added."""
+    """Every reason starts at 0; a total that falls means a new process; its counts are added."""
     metrics = Metrics(board, clock)
     name = "diemcau_measure_rejected_total"
-    assert samples(await metrics.render())[name, (("reason", "bad_hmac"),)] == 0.0
-    for totals in ({"bad_hmac": 5}, {"bad_hmac": 7}, {"bad_hmac": 2}):
-        metrics.measure_rejected(totals)
+    labels = (("process", "1"), ("reason", "bad_hmac"))
+    for process in (1, 2):
+        metrics.measure.show(process, up=process == 1)
+    assert samples(await metrics.render())[name, labels] == 0.0
+    for rejected, cpu_seconds in ((5, 1.0), (7, 4.0), (8, 0.5)):
+        metrics.measure.count(1, counters(rejected, cpu_seconds))
+    metrics.measure.count(2, counters(3, 1.0))
     found = samples(await metrics.render())
-    assert found[name, (("reason", "bad_hmac"),)] == 9.0
+    assert found[name, labels] == 15.0
+    assert found[name, (("process", "2"), ("reason", "bad_hmac"))] == 3.0
+    assert found["diemcau_measure_cpu_seconds_total", (("process", "1"),)] == 4.5
+    assert found["diemcau_measure_socket_drops_total", (("process", "1"),)] == 15.0
+    assert found["diemcau_measure_up", (("process", "1"),)] == 1.0
+    assert found["diemcau_measure_up", (("process", "2"),)] == 0.0
     assert found["diemcau_ingest_quarantined_total", (("reason", "unknown_point"),)] == 0.0
 
 

@@ -45,7 +45,8 @@ from diemcau_server.flows import (
     new_flows,
     planned_bits_per_second,
 )
-from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
+from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd
+from diemcau_server.measuring_process import MeasuringError
 from diemcau_server.steps import (
     CUT_SECONDS,
     MARGIN,
@@ -157,6 +158,7 @@ class TestRun:
                 tickets = await self._measuring.open_test(
                     order.test,
                     flows,
+                    hub=order.hub,
                     expires_in_seconds=self.limit_seconds,
                     listener=self,
                     capacity=order.capacity,
@@ -375,8 +377,8 @@ class TestRun:
             numbers = {number for number, row, _ in rows if row.includes(one.point)}
             if numbers and one.takes_part:
                 one.expect(numbers)
-                own = tuple(step for step in planned if step.step in numbers)
-                commands[one.point] = TestStep(test=self.order.test, steps=own)
+                steps = tuple(planned[one.point])
+                commands[one.point] = TestStep(test=self.order.test, steps=steps)
         await self._send(commands)
         end = begin + self.steps.duration_seconds
         if first == 0 and self.steps.complete:
@@ -453,7 +455,7 @@ class TestRun:
             self.steps.steps,
             joined=joined,
             complete=self.steps.complete,
-            hub_port=self._measuring.port,
+            hub_port=self._measuring.settings_of(self.order.hub, one.point).port,
         )
 
     def _point_detail(self, one: PointRun) -> dict[str, Any]:
