@@ -1,4 +1,4 @@
-"""The hub's measuring end: one process or several, which the points share out (decision 0022)."""
+"""The hub's measuring end: one process or several, which the points share out (decision 0023)."""
 
 import asyncio
 import logging
@@ -67,8 +67,8 @@ class _Test:
     """The process of each point."""
     listener: TestListener
     lost: bool = False
-    loads_end: list[float] = field(default_factory=list)
-    """When the capacity steps that the hub sends end, on the loop's clock."""
+    loads: list[tuple[float, float]] = field(default_factory=list)
+    """The capacity steps that the hub sends: their ends on the loop's clock, their bits/s."""
 
     @property
     def processes(self) -> Collection[MeasuringProcess]:
@@ -303,15 +303,16 @@ class MeasuringEnd:
             yield
             return
         now = asyncio.get_running_loop().time()
-        current.loads_end = [end for end in current.loads_end if end > now]
-        self._within_limit(command.max_bits_per_second * (len(current.loads_end) + 1))
-        end = now + command.starts_in_seconds + command.duration_seconds
-        current.loads_end.append(end)
+        current.loads = [load for load in current.loads if load[0] > now]
+        wanted = command.max_bits_per_second
+        self._within_limit(wanted + sum(beside for _, beside in current.loads))
+        load = (now + command.starts_in_seconds + command.duration_seconds, float(wanted))
+        current.loads.append(load)
         try:
             yield
         except BaseException:
-            if end in current.loads_end:
-                current.loads_end.remove(end)
+            if load in current.loads:
+                current.loads.remove(load)
             raise
 
     async def _plan_at(
