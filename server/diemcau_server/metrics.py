@@ -87,10 +87,7 @@ class Metrics:
         self.render_seconds = Gauge(
             "diemcau_render_seconds", "Duration of the last rendering", registry=registry
         )
-        info = Gauge(
-            "diemcau_build_info", "Version of the server", ["version", "python"], registry=registry
-        )
-        info.labels(__version__, platform.python_version()).set(1)
+        _show_build(registry)
 
     async def watch_loop(self, every_seconds: float = 0.5) -> None:
         """Measure by how much the event loop is late; a task that never ends."""
@@ -128,6 +125,12 @@ class Metrics:
             lines += report_lines(key, view.report)
         self._cache[key] = (phase, lines)
         return lines
+
+
+def _show_build(registry: CollectorRegistry) -> None:
+    labels = ["version", "python"]
+    info = Gauge("diemcau_build_info", "Version of the server", labels, registry=registry)
+    info.labels(__version__, platform.python_version()).set(1)
 
 
 def _value(gauge: Gauge) -> float:

@@ -14,40 +14,33 @@ from diemcau_contract.attribution import (
 from diemcau_contract.causes import Cause
 from diemcau_contract.evidence import LoadEvidence, PointEvidence, StepEvidence
 from diemcau_contract.judge import judge
-from diemcau_contract.measurements import (
-    Bin,
-    EndStatistics,
-    Quantiles,
-    SenderStatistics,
-    StampStatistics,
-    TrafficStatistics,
-)
+from diemcau_contract.measurements import Bin, Quantiles
 from diemcau_contract.messages import HostState
-from diemcau_contract.profiles import PlanInFile, Profile
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
+from tests.measured import END, PROFILE, STAMP, sender, traffic
 
-PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
-PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
-END = EndStatistics(local_drops=0, cpu_ratio=0.2, clock_step_seconds=None, clock_synchronised=True)
-SENDER = SenderStatistics(2500, 1_800_000, 0, 0.0001, 0.001, 0.002)
-RTT = Quantiles(p50=0.01, p95=0.012, p99=0.013, min=0.009, max=0.014)
-STAMP = StampStatistics(150, 150, 0.0, 0.0, RTT, None, None, 0.0, 0.0045)
+SENDER = sender()
 UP = Direction.UP
 
 
 def load(loss: float = 0.0, queue: float = 0.002, packets: int = 2500) -> LoadEvidence:
     """Return one direction with ``loss`` and a queue of ``queue`` seconds (p95)."""
     spread = 2 * (loss * (1 - loss) / packets) ** 0.5
-    traffic = TrafficStatistics(
-        packets_sent=packets, packets_received=round(packets * (1 - loss)), duplicates=0,
-        loss_ratio=loss, loss_ratio_low=max(0.0, loss - spread), loss_ratio_high=loss + spread,
-        loss_ratio_worst_200ms=loss, loss_ratio_worst_15s=loss, bursts=None,
-        queue_delay_seconds=Quantiles(p50=queue / 2, p95=queue, p99=queue, min=0.0, max=queue),
-        jitter_seconds=0.001, reorder_ratio=0.0, late_frame_ratio=0.0,
-        offered_bits_per_second=1.2e6, carried_bits_per_second=1.2e6 * (1 - loss),
-        duration_seconds=15.0,
-    )  # fmt: skip
-    return LoadEvidence(traffic, SENDER)
+    return LoadEvidence(
+        traffic(
+            packets_sent=packets,
+            packets_received=round(packets * (1 - loss)),
+            loss_ratio=loss,
+            loss_ratio_low=max(0.0, loss - spread),
+            loss_ratio_high=loss + spread,
+            loss_ratio_worst_200ms=loss,
+            loss_ratio_worst_15s=loss,
+            queue_delay_seconds=Quantiles(p50=queue / 2, p95=queue, p99=queue, min=0.0, max=queue),
+            offered_bits_per_second=1.2e6,
+            carried_bits_per_second=1.2e6 * (1 - loss),
+        ),
+        SENDER,
+    )
 
 
 def step(

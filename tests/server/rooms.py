@@ -36,7 +36,8 @@ from diemcau_server.errors import PublishError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
 from diemcau_server.steps import StepPlan, StepsOfTest
-from tests.server.district import BOOT, devices_result, lossy, step_result
+from tests.measured import lossy
+from tests.server.district import BOOT, devices_result, step_result
 
 SHORT = StepsOfTest(
     (
@@ -136,32 +137,11 @@ class MeasuredRooms(Rooms):
             await self._open(point, message)
         if isinstance(message, TestStep):
             for step in message.steps:
-                self.workers[point].send(
-                    PointStep(
-                        test=message.test,
-                        step=step.step,
-                        kind=step.kind,
-                        starts_at_hub_ns=step.starts_at_hub_ns,
-                        duration_seconds=step.duration_seconds,
-                        rate_ratio=step.rate_ratio,
-                    )
-                )
-
+                self.workers[point].send(PointStep.of(message.test, step))
         if isinstance(message, TestEnd) and point in self.workers:
             await asyncio.to_thread(self.workers.pop(point).stop)
         if isinstance(message, TestCapacity):
-            planned = message.planned
-            self.workers[point].send(
-                PointCapacity(
-                    test=message.test,
-                    step=planned.step,
-                    direction=planned.direction,
-                    starts_at_hub_ns=planned.starts_at_hub_ns,
-                    duration_seconds=planned.duration_seconds,
-                    start_bits_per_second=planned.start_bits_per_second,
-                    max_bits_per_second=planned.max_bits_per_second,
-                )
-            )
+            self.workers[point].send(PointCapacity.of(message.test, message.planned))
 
     async def stop(self) -> None:
         """End every measuring process."""

@@ -1,11 +1,14 @@
 """What a measuring process is told to do."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from diemcau_contract.plans import TrafficPlan
 from diemcau_contract.words import Direction, StepKind
 from diemcau_line.records import Length, Matches, Within
+
+if TYPE_CHECKING:  # pydantic stays out of the measuring processes
+    from diemcau_contract.messages import PlannedCapacity, PlannedStep
 
 Key = Annotated[str, Matches(r"(?:[0-9a-f]{2}){16,32}")]
 """A secret of 16 to 32 octets in hexadecimal."""
@@ -183,6 +186,18 @@ class PointStep:
     rate_ratio: RateRatio
     command: Literal["point_step"] = "point_step"
 
+    @classmethod
+    def of(cls, test: str, planned: "PlannedStep") -> Self:
+        """Return the command for a step as the server's message tells it."""
+        return cls(
+            test=test,
+            step=planned.step,
+            kind=planned.kind,
+            starts_at_hub_ns=planned.starts_at_hub_ns,
+            duration_seconds=planned.duration_seconds,
+            rate_ratio=planned.rate_ratio,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PointCapacity:
@@ -196,6 +211,19 @@ class PointCapacity:
     start_bits_per_second: LoadRate
     max_bits_per_second: LoadRate
     command: Literal["point_capacity"] = "point_capacity"
+
+    @classmethod
+    def of(cls, test: str, planned: "PlannedCapacity") -> Self:
+        """Return the command for a capacity step as the server's message tells it."""
+        return cls(
+            test=test,
+            step=planned.step,
+            direction=planned.direction,
+            starts_at_hub_ns=planned.starts_at_hub_ns,
+            duration_seconds=planned.duration_seconds,
+            start_bits_per_second=planned.start_bits_per_second,
+            max_bits_per_second=planned.max_bits_per_second,
+        )
 
 
 Command = (
