@@ -181,6 +181,11 @@ def _cause(
     return Cause.UNKNOWN, ""
 
 
+def early_cause(evidence: PointEvidence, profile: Profile) -> Cause | None:
+    """Return the guard that is broken already, whatever comes; None where none is."""
+    return _cause_of_guards(_broken_guards(tuple(guard_findings(evidence, profile))))
+
+
 def _cause_of_no_measurement(
     findings: tuple[Finding, ...], evidence: PointEvidence
 ) -> Cause | None:
@@ -191,7 +196,10 @@ def _cause_of_no_measurement(
         return Cause.FIREWALL
     if evidence.udp_answered is None and _host_is_busy(evidence.host):
         return Cause.PC_BUSY
-    broken = _broken_guards(findings)
+    return _cause_of_guards(_broken_guards(findings))
+
+
+def _cause_of_guards(broken: list[str]) -> Cause | None:
     if any(rule.endswith("clock_step") for rule in broken):
         return Cause.CLOCK_STEP
     if any(rule not in _DOWN_GUARD_RULES for rule in broken):

@@ -187,6 +187,14 @@ class Board:
             if key.hub == hub and record.capacity is not None
         }
 
+    def connected(self, hub: str) -> frozenset[str]:
+        """Return the points of ``hub`` whose agents hold a session with the broker; a hint."""
+        return frozenset(
+            key.point
+            for key, record in self.records.items()
+            if key.hub == hub and record.hello is not None and record.hello.online
+        )
+
     def _set_testing(self, hub: str, points: Iterable[str], *, testing: bool) -> None:
         for point in points:
             record = self.records.get(PointKey(hub, point))

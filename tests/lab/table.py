@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.lab.naming import NAMED_EARLY
 from tests.lab.runner import Outcome, PointOutcome
 
 
@@ -14,19 +15,33 @@ def print_table(outcomes: Sequence[Outcome]) -> None:
     """Print one row per scenario, each wrong point, and the sums."""
     console = Console(width=150)
     table = Table("scenario", "n", "verdict right", "cause right", "near")
-    for name in ("max loss error", "max RTT error", "max capacity error", "busy", "seconds"):
+    for name in (
+        "max loss error",
+        "loss spread",
+        "max RTT error",
+        "max capacity error",
+        "busy",
+        "seconds",
+    ):
         table.add_column(name, justify="right")
     for outcome in outcomes:
         table.add_row(*_row(outcome))
     console.print(table)
     for outcome in outcomes:
-        if outcome.failure:
-            console.print(f"{outcome.scenario.name}: {outcome.failure}", markup=False)
-        for point in outcome.counted:
-            if not (point.verdict_right and point.cause_right):
-                console.print(_wrong(point), markup=False)
+        for line in wrongs(outcome):
+            console.print(line, markup=False)
     for name, value in summary(outcomes).items():
         console.print(f"{name}: {value}", markup=False)
+
+
+def wrongs(outcome: Outcome) -> list[str]:
+    """Return a line for each thing that is wrong in an outcome."""
+    failure = [f"{outcome.scenario.name}: {outcome.failure}"] if outcome.failure else []
+    return failure + [
+        _wrong(point)
+        for point in outcome.counted
+        if not (point.verdict_right and point.cause_right)
+    ]
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -43,11 +58,19 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "scenarios_right": sum(outcome.is_right for outcome in outcomes),
         "scenarios_failed": sum(bool(outcome.failure) for outcome in outcomes),
         "scenarios_disturbed": sum(outcome.disturbed for outcome in outcomes),
+        "scenarios_replayed": sum(outcome.tries > 1 for outcome in outcomes),
         "points": len(points),
         "points_near": len(points) - len(counted),
         "verdict_right_ratio": _share(counted, lambda point: point.verdict_right),
         "cause_right_ratio": _share(caused, lambda point: point.cause_right),
         "host_warnings": sum(point.host_warning for point in points),
+        "points_flipped": _flipped(points),
+        "named_early_seconds": _spread(
+            [point.named_seconds for point in counted if point.named_seconds is not None]
+        ),
+        "named_only_at_the_end": sum(
+            point.cause in NAMED_EARLY and point.named_seconds is None for point in counted
+        ),
         "false_ready": sum(point.false_ready for point in counted),
         "loss_error_ratio": _spread(losses),
         "count_error_packets": _spread(counts),
@@ -62,6 +85,7 @@ def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         {
             "scenario": outcome.scenario.model_dump(mode="json"),
             "seconds": round(outcome.seconds, 1),
+            "loss_spread": outcome.loss_spread,
             "failure": outcome.failure,
             "machine_busy_ratio": round(outcome.machine_busy_ratio, 3),
             "machine_wait_seconds": round(outcome.machine_wait_seconds, 3),
@@ -80,7 +104,9 @@ def _document_point(point: PointOutcome) -> dict[str, Any]:
         "verdict": point.verdict,
         "cause": point.cause,
         "findings": list(point.findings),
+        "named_seconds": point.named_seconds,
         "host_warning": point.host_warning,
+        "losses": dict(point.losses),
         "loss_errors": dict(point.loss_errors),
         "count_errors": dict(point.count_errors),
         "rtt_error_seconds": point.rtt_error_seconds,
@@ -89,7 +115,7 @@ def _document_point(point: PointOutcome) -> dict[str, Any]:
 
 
 def _row(outcome: Outcome) -> list[str]:
-    counted = outcome.counted
+    counted, spread = outcome.counted, outcome.loss_spread
     losses = [abs(error) for point in outcome.points for error in point.loss_errors.values()]
     trips = [abs(p.rtt_error_seconds) for p in outcome.points if p.rtt_error_seconds is not None]
     rates = [abs(error) for point in outcome.points for error in point.capacity_errors.values()]
@@ -100,6 +126,7 @@ def _row(outcome: Outcome) -> list[str]:
         f"{sum(point.cause_right for point in counted)}/{len(counted)}",
         str(len(outcome.points) - len(counted)),
         f"{max(losses) * 100:.2f} pt" if losses else "-",
+        f"{spread * 100:.2f} pt" if spread is not None else "-",
         f"{max(trips) * 1000:.2f} ms" if trips else "-",
         f"{max(rates) * 100:.1f} %" if rates else "-",
         f"{outcome.machine_busy_ratio:.0%}",
@@ -114,6 +141,15 @@ def _wrong(point: PointOutcome) -> str:
         f"right is {point.expected.verdict}/{causes}"
         f" [{' '.join(point.findings)}]"
     )
+
+
+def _flipped(points: Sequence[PointOutcome]) -> int | None:
+    """Return how many points of repeated scenarios got more than one verdict or cause."""
+    said: dict[tuple[str, int], set[tuple[str, str | None]]] = {}
+    for point in points:
+        said.setdefault((point.scenario, point.point), set()).add((point.verdict, point.cause))
+    repeated = len(said) < len(points)
+    return sum(len(answers) > 1 for answers in said.values()) if repeated else None
 
 
 def _share(

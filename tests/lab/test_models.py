@@ -8,8 +8,8 @@ from diemcau_contract.causes import Cause
 from diemcau_contract.errors import DocumentError
 from diemcau_contract.words import Verdict
 from tests.lab import generator
-from tests.lab.__main__ import PROFILE
 from tests.lab.expectations import expected_of
+from tests.lab.many import PROFILE
 from tests.lab.relay import QUEUE_PACKETS, RelayDirection
 from tests.lab.scenarios import Pace, Scenario, Way, Ways, line_of, named_scenarios
 from tests.lab.shapes import BurstLoss, Shape

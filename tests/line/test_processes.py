@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from diemcau_contract.packets.capacity import LOAD_PAYLOAD_TYPE
 from diemcau_contract.packets.control import Open, pack_control
 from diemcau_contract.packets.rehearsal import REHEARSAL_BYTES
+from diemcau_contract.packets.stamp import StampRequest, ntp_from_unix_ns, pack_stamp_request
 from diemcau_contract.words import StepKind
 from diemcau_line import protocol
 from diemcau_line.light import LightFlow
@@ -37,6 +40,7 @@ from diemcau_line.protocol import (
     StartHub,
     StepPlanned,
 )
+from diemcau_line.sockets import DATAGRAM_BYTES
 from tests.line.ends import PLAN, TICKET_KEY, End, Hall, Relay, after, start_hall
 
 
@@ -206,6 +210,25 @@ def test_rubbish_is_counted_and_nothing_more(hall: Hall, point: End) -> None:
 
     assert sum(counters.rejected.values()) == len(rubbish)
     assert {"too_short", "unknown_ssid", "unknown_flow", "bad_version"} <= set(counters.rejected)
+
+
+def test_a_datagram_longer_than_any_of_ours_is_not_even_looked_at(hall: Hall, point: End) -> None:
+    """Of whichever kind it seems, up to what UDP carries: too long, no answer, and on it goes."""
+    key = bytes.fromhex(hall.secret(1) * 2)
+    genuine = pack_stamp_request(StampRequest(0, ntp_from_unix_ns(time.time_ns()), 1, 1), key)
+    starts = [genuine, b"\x80", bytes([0x80, LOAD_PAYLOAD_TYPE]), b"\xd1\x65\x6d\x63\x01\x01"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(genuine.ljust(DATAGRAM_BYTES, b"\0"), ("127.0.0.1", hall.port))
+        for start in starts:
+            for size in (DATAGRAM_BYTES + 1, 65_507):
+                stranger.sendto(start.ljust(size, b"\0"), ("127.0.0.1", hall.port))
+        point.ask(hall.open_point(2), Opened)
+        answer = stranger.recv(65_507)
+        assert select.select([stranger], [], [], 0)[0] == []
+    counters = hall.hub.ask(ReportCounters(), HubCounters)
+
+    assert len(answer) == DATAGRAM_BYTES  # the longest that may be one of ours
+    assert counters.rejected == {"too_long": 2 * len(starts)}
 
 
 def test_abort_at_the_hub_stops_the_points_traffic(hall: Hall, point: End) -> None:

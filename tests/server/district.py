@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from diemcau_contract.messages import DeviceResult, DevicesResult, HostState, StepResult
+from diemcau_contract.messages import DeviceResult, DevicesResult, Hello, HostState, StepResult
 from diemcau_contract.words import DeviceKind, Status, StepKind
 from diemcau_server.config import ServerConfig, load_config
 from tests.measured import END, STAMP, sender, traffic
@@ -75,6 +75,15 @@ def step_result(
         "up_sender": sender() if loaded else None, "stamp": STAMP, "end": END,
     }  # fmt: skip
     return StepResult(**values | changes)
+
+
+def hello_of(point: str, connection: int = 1, *, online: bool = True, boot_id: str = BOOT) -> Hello:
+    """Return a birth or a will."""
+    content: dict[str, Any] = {
+        "hub": "bu-dang", "point": point, "boot_id": boot_id, "connection": connection,
+        "online": online, "version": "0.1.0", "schema": "diemcau.hello/1",
+    }  # fmt: skip
+    return Hello(**content)
 
 
 def devices_result(point: str, *, test: str = "t", status: Status = Status.OK) -> DevicesResult:

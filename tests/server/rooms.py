@@ -1,6 +1,7 @@
 """Rooms at the MQTT border: they get the commands that are published and answer like agents."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -36,7 +37,7 @@ from diemcau_server.errors import PublishError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
 from diemcau_server.steps import StepPlan, StepsOfTest
-from tests.measured import lossy
+from tests.measured import END, lossy
 from tests.server.district import BOOT, devices_result, step_result
 
 SHORT = StepsOfTest(
@@ -50,7 +51,11 @@ SHORT = StepsOfTest(
 )
 QUICK = StepsOfTest(SHORT.steps, complete=False, gap_seconds=0.1)
 LIMITS = TimeLimits(
-    accept_seconds=0.5, measuring_seconds=10, devices_seconds=2, progress_seconds=0.1
+    accept_seconds=0.5,
+    absent_seconds=0.5,
+    measuring_seconds=10,
+    devices_seconds=2,
+    progress_seconds=0.1,
 )
 
 
@@ -73,6 +78,8 @@ class Rooms:
         self.silent: set[str] = set()
         self.firewalled: set[str] = set()
         self.dying: set[str] = set()
+        self.clock_steps: set[str] = set()
+        """Rooms whose clock is set in the middle."""
         self.broker_works = True
         self.group_loss = 0.0
         """What a group's step shows on the way down."""
@@ -105,6 +112,9 @@ class Rooms:
                 result = step_result(point, step.kind, test=message.test, step=step.step)
                 if step.kind is StepKind.GROUPS and self.group_loss:
                     result = result.model_copy(update={"down": lossy(self.group_loss)})
+                if point in self.clock_steps:
+                    stepped = replace(END, clock_step_seconds=2.0)
+                    result = result.model_copy(update={"end": stepped})
                 await self.say(result)
 
     async def say(self, message: TestNotice | StepResult | CapacityResult | DevicesResult) -> None:

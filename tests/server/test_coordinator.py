@@ -24,14 +24,14 @@ from diemcau_server.coordinator import (
     Wanted,
     errors,
 )
-from diemcau_server.coordinator.point import Ignored
+from diemcau_server.coordinator.point import Ignored, PointPhase
 from diemcau_server.coordinator.progress import Progress
 from diemcau_server.coordinator.run import TestRun as Run
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
 from diemcau_server.steps import GROUP, StepsOfTest, group_steps
-from tests.server.district import NOW, devices_result, district, step_result
+from tests.server.district import NOW, devices_result, district, hello_of, step_result
 from tests.server.rooms import (
     LIMITS,
     SHORT,
@@ -263,6 +263,45 @@ async def test_a_silent_point_does_not_hold_up_the_others(
     assert result.verdict is Verdict.UNKNOWN
 
 
+async def test_nobody_waits_for_an_agent_that_is_away(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """The time to answer is for those who hold a session; the others had theirs with the broker."""
+    limits = replace(LIMITS, accept_seconds=1000.0)
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
+    rooms.silent = {"dak-nhau"}
+    result = await result_of(await coordinator.start(ALL))
+    causes = {one.point: one.cause for one in result.points}
+
+    assert causes["dak-nhau"] is Cause.AGENT_SILENT
+    assert causes["bom-bo"] is not Cause.AGENT_SILENT
+
+
+async def test_a_slow_agent_that_holds_a_session_is_waited_for(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """It is there; only its answer is late."""
+    limits = replace(LIMITS, absent_seconds=0.0, accept_seconds=1000.0)
+    config = district(tmp_path)
+    board = Board.of(config)
+    for point in ALL.points or ():
+        assert board.on_hello(hello_of(point))
+    pace = Pace(limits=limits, full=lambda _: SHORT, quick=lambda _: SHORT)
+    coordinator = Coordinator(config, board, kept, measuring, rooms.publish, pace)
+    rooms.coordinator = coordinator
+    rooms.silent = {"dak-nhau"}
+    run = await coordinator.start(ALL)
+    async for event in run.events():
+        if isinstance(event, Outcome) or event.points[0].phase is PointPhase.OPENED:
+            break
+    rooms.silent.clear()
+    (asked,) = (sent for point, sent in rooms.sent if point == "dak-nhau")
+    await rooms.answer("dak-nhau", asked)
+    result = await result_of(run)
+
+    assert Cause.AGENT_SILENT not in {one.cause for one in result.points}
+
+
 async def test_blocked_udp_is_told_while_the_test_runs(
     coordinator: Coordinator, rooms: Rooms
 ) -> None:
@@ -294,6 +333,36 @@ async def test_a_point_that_dies_in_the_middle_is_silent(
 
     assert result.points[0].cause is Cause.AGENT_SILENT
     assert result.points[1].line.idle is not None
+
+
+async def test_a_point_that_has_died_is_named_while_the_test_runs(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """As soon as the account of a step is overdue, not at the end of all."""
+    limits = replace(LIMITS, results_seconds=0.1)
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
+    rooms.dying = {"bom-bo"}
+
+    assert await named_in(await coordinator.start(ALL)) == {"bom-bo": Cause.AGENT_SILENT}
+
+
+async def test_a_clock_step_is_named_while_the_test_runs(
+    coordinator: Coordinator, rooms: Rooms
+) -> None:
+    """As soon as the step is over in which it was seen."""
+    rooms.clock_steps = {"dak-nhau"}
+
+    assert await named_in(await coordinator.start(ALL)) == {"dak-nhau": Cause.CLOCK_STEP}
+
+
+async def named_in(run: Run) -> dict[str, Cause]:
+    """Return the causes that were shown before the test was judged."""
+    named: dict[str, Cause] = {}
+    async for event in run.events():
+        if isinstance(event, Outcome) or event.phase == "judging":
+            break
+        named |= {one.point: one.cause for one in event.points if one.cause is not None}
+    return named
 
 
 async def test_a_quick_test_is_never_ready(coordinator: Coordinator) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, Hello
 from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
 from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView
+from tests.server.district import hello_of
 from tests.server.reports import BOOT, NOW, ended_test, line, report, small_config
 
 KEY = PointKey("bu-dang", "bom-bo")
@@ -31,12 +31,8 @@ def view(board: Board, seconds: float = 30.0, point: str = "bom-bo") -> PointVie
 
 
 def hello(connection: int, *, online: bool, boot_id: str = BOOT) -> Hello:
-    """Return a birth or a will."""
-    content: dict[str, Any] = {
-        "hub": "bu-dang", "point": "bom-bo", "boot_id": boot_id, "connection": connection,
-        "online": online, "version": "0.1.0", "schema": "diemcau.hello/1",
-    }  # fmt: skip
-    return Hello(**content)
+    """Return a birth or a will of the one point that these tests are about."""
+    return hello_of("bom-bo", connection, online=online, boot_id=boot_id)
 
 
 def test_a_point_never_seen_is_on_the_board(board: Board) -> None:

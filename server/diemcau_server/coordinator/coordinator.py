@@ -123,6 +123,7 @@ class Coordinator:
                 started_at=now,
                 capacity=request.capacity,
                 known_capacity=self._board.capacities(chosen.hub),
+                connected=self._board.connected(chosen.hub),
             ),
             self._measuring,
             self._publish,

@@ -8,6 +8,9 @@ ACCEPT_SECONDS = 3.0
 """An agent answers at once: a round trip over a bad line (0.3 s) with three retransmissions, on a
 PC that is busy with something else."""
 
+ABSENT_SECONDS = 1.0
+"""An agent that the broker says is away is asked as well, but nobody waits long for it."""
+
 OPENING_SECONDS = 8.0
 """From the command to the proof of UDP both ways: an old PC starts its measuring process in up to
 4 s, which then waits up to 3.5 s for the hub's answer and names a blocked port itself."""
@@ -42,6 +45,7 @@ class TimeLimits:
     """The limits of one coordinator, in seconds; shorter ones serve the tests."""
 
     accept_seconds: float = ACCEPT_SECONDS
+    absent_seconds: float = ABSENT_SECONDS
     opening_seconds: float = OPENING_SECONDS
     results_seconds: float = RESULTS_SECONDS
     devices_seconds: float = DEVICES_SECONDS

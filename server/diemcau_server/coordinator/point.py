@@ -127,6 +127,10 @@ class PointRun:
             self._expected - self.steps.keys() or self._expected - self.hub.keys()
         )
 
+    def owes(self, numbers: Collection[int]) -> bool:
+        """Tell whether the point has not told of one of the steps ``numbers`` that it carried."""
+        return self.takes_part and bool(self._expected.intersection(numbers) - self.steps.keys())
+
     @property
     def awaits_devices(self) -> bool:
         """Whether the result of its devices is still to come."""

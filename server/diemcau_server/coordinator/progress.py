@@ -1,6 +1,7 @@
 """Where a running test stands, as the command line and the pages show it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -75,16 +76,26 @@ _EARLY = {
 """What can be said of a point before the test has ended."""
 
 
-def point_progress(
-    point: PointRun, progress_ratio: float, failed: Sequence[Direction] = ()
-) -> PointProgress:
-    """Show one point.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a point before the end."""
 
-    ``progress_ratio`` is how far the whole test has come, ``failed`` in which directions the point
-    was bad in its group already: that is its own line, whatever comes.
-    """
+    failed: Sequence[Direction] = ()
+    """Directions in which it was bad in its group already: its own line, whatever comes."""
+    unknown: Cause | None = None
+    """Why nothing can be said of its line, whatever comes."""
+
+
+def point_progress(
+    point: PointRun, progress_ratio: float, known: Known | None = None
+) -> PointProgress:
+    """Show one point; ``progress_ratio`` is how far the whole test has come."""
     verdict, cause = _EARLY.get(point.phase, (None, None))
-    if verdict is None and failed:
+    known = known or Known()
+    failed = known.failed
+    if verdict is None and known.unknown is not None:
+        verdict, cause = Verdict.UNKNOWN, known.unknown
+    elif verdict is None and failed:
         verdict = Verdict.NOT_READY
         cause = Cause(f"own_line_{failed[0]}" if len(set(failed)) == 1 else "own_line")
     over = point.phase in _EARLY or point.phase is PointPhase.DONE

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, TypeAdapter
 
 from diemcau_contract.attribution import attribute, every_group_failed, failed_in_group
+from diemcau_contract.causes import Cause
 from diemcau_contract.codec import encode
 from diemcau_contract.evidence import PointEvidence
-from diemcau_contract.judge import judge, worst
+from diemcau_contract.judge import early_cause, judge, worst
 from diemcau_contract.line_rules import worst_status
 from diemcau_contract.measurements import CapacityStatistics
 from diemcau_contract.messages import TestCapacity, TestCut, TestEnd, TestOpen, TestStep
@@ -29,7 +30,7 @@ from diemcau_server.coordinator.errors import (
 )
 from diemcau_server.coordinator.limits import CAPACITY_POINT_SECONDS, TimeLimits
 from diemcau_server.coordinator.point import Ignored, PointPhase, PointRun, TestMessage
-from diemcau_server.coordinator.progress import Progress, StepProgress, point_progress
+from diemcau_server.coordinator.progress import Known, Progress, StepProgress, point_progress
 from diemcau_server.coordinator.selection import Chosen
 from diemcau_server.errors import PublishError
 from diemcau_server.evidence import (
@@ -90,6 +91,8 @@ class TestOrder:
     """Measure each line's capacity after the steps."""
     known_capacity: Mapping[str, Capacity] = field(default_factory=dict)
     """What earlier tests found, by point."""
+    connected: frozenset[str] = frozenset()
+    """Points whose agents hold a session with the broker, as far as the server knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +257,7 @@ class TestRun:
             elapsed_seconds=round(elapsed, 3),
             remaining_seconds=round(remaining, 3),
             points=tuple(
-                point_progress(one, round(ratio, 3), self._failed_so_far(one))
+                point_progress(one, round(ratio, 3), self._known_of(one))
                 for one in self._points.values()
             ),
         )
@@ -283,10 +286,15 @@ class TestRun:
     async def _gather_points(self) -> None:
         """Wait until every point has opened its flow or is given up."""
         points = self._points.values()
-        await self._until(
-            lambda: all(one.phase is not PointPhase.WAITING for one in points),
-            self._began + self._limits.accept_seconds,
-        )
+        connected = [one for one in points if one.point in self.order.connected]
+        for asked, seconds in (
+            (points, self._limits.absent_seconds),
+            (connected, self._limits.accept_seconds),
+        ):
+            await self._until(
+                lambda asked=asked: all(one.phase is not PointPhase.WAITING for one in asked),  # type: ignore[misc]  # the default binds the loop's value
+                self._began + seconds,
+            )
         for one in points:
             one.give_up()
         await self._until(
@@ -515,6 +523,26 @@ class TestRun:
                 return
         if self._lost:
             raise measuring_unavailable()
+
+    def _known_of(self, one: PointRun) -> Known:
+        """Return what the steps that are over say of a point that takes part."""
+        if not one.joined:
+            return Known()
+        if one.owes(self._told_by_now()):
+            return Known(unknown=Cause.AGENT_SILENT)
+        evidence, profile = self._evidence(one), self.order.profile
+        return Known(failed_in_group(evidence, profile), early_cause(evidence, profile))
+
+    def _told_by_now(self) -> list[int]:
+        """Return the steps whose results are overdue where they are not there."""
+        if self._steps_begin is None:
+            return []
+        gone = self._loop.time() - self._steps_begin - self._limits.results_seconds
+        return [
+            number
+            for number, row, offset in self.steps.timeline()
+            if offset + row.duration_seconds < gone
+        ]
 
     def _failed_so_far(self, one: PointRun) -> tuple[Direction, ...]:
         return failed_in_group(self._evidence(one), self.order.profile) if one.joined else ()

@@ -222,7 +222,7 @@ def _unknown(
     for identifier in dict.fromkeys(wanted):
         near = nearest(identifier, known)
         all_near.update(dict.fromkeys(near))
-        hint_vi = f" Có phải bạn muốn: {', '.join(near)}?" if near else ""
+        hint_vi = f" Có phải ý bạn là: {', '.join(near)}?" if near else ""
         hint_en = f" Did you mean: {', '.join(near)}?" if near else ""
         shown = repr(identifier[:80])
         said_vi.append(f"Không có {vi} {shown}.{hint_vi}")

@@ -1,0 +1,35 @@
+"""The fixed scenarios, through the whole project: verdict and cause of every point."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.lab import stack
+from tests.lab.many import by_size, play_all
+from tests.lab.runner import Outcome
+from tests.lab.scenarios import named_scenarios
+from tests.lab.table import wrongs
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.lab,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(stack.missing()), reason=f"the lab: {stack.missing()}"),
+]
+NAMED = named_scenarios()
+AT_ONCE = 3
+"""Districts side by side: together they take less than a core, and a test of lines is waiting."""
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Mapping[str, Outcome]:
+    """Every fixed scenario, played once."""
+    groups = by_size(list(NAMED.values()))
+    played = [outcome for group in groups for outcome in play_all(group, jobs=AT_ONCE)]
+    return {outcome.scenario.name: outcome for outcome in played}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_each_point_gets_its_verdict_and_cause(name: str, outcomes: Mapping[str, Outcome]) -> None:
+    """What is wrong with which line is said, and nothing of the others."""
+    assert wrongs(outcomes[name]) == []
