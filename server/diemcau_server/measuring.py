@@ -60,6 +60,9 @@ RESTART_MOST_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 """A process that lived this long starts over with the first pause."""
 
+_CAPACITY_LEAST = 100_000
+"""Below this a packet comes every 100 ms: nothing could be told."""
+
 _ANSWERS: Mapping[type[object], str] = {
     HubReady: "start_hub",
     TestOpened: "open_test",
@@ -88,6 +91,17 @@ class TestListener(Protocol):
 
     def measuring_lost(self) -> None:
         """Note that the process has died, and the test with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityOrder:
+    """One direction of one point; without a limit of its own that of the file holds."""
+
+    step: int
+    point: str
+    direction: Direction
+    start_bits_per_second: float
+    max_bits_per_second: float | None = None
 
 
 @dataclass(slots=True)
@@ -249,9 +263,7 @@ class MeasuringEnd:
                 )
         return tuple(planned)
 
-    async def plan_capacity(
-        self, test: str, step: int, point: str, direction: Direction, start_bits_per_second: float
-    ) -> PlannedCapacity:
+    async def plan_capacity(self, test: str, order: CapacityOrder) -> PlannedCapacity:
         """Plan the capacity of one direction of one point, to start after the lead.
 
         Raises:
@@ -262,23 +274,26 @@ class MeasuringEnd:
             message = f"test {test} is not open"
             raise MeasuringError(message)
         most = self._where.capacity_max_bits_per_second
+        if order.max_bits_per_second is not None:
+            most = min(most, max(_CAPACITY_LEAST, round(order.max_bits_per_second)))
+        start = round(max(order.start_bits_per_second, _CAPACITY_LEAST))
         command = RunCapacity(
             test=test,
-            step=step,
-            flow=current.flows[point],
-            direction=direction,
+            step=order.step,
+            flow=current.flows[order.point],
+            direction=order.direction,
             starts_in_seconds=LEAD_SECONDS,
             duration_seconds=CAPACITY_SECONDS,
-            start_bits_per_second=round(min(max(start_bits_per_second, 100_000), most)),
+            start_bits_per_second=min(start, most),
             max_bits_per_second=most,
         )
-        answer = await self._ask(f"run_capacity {step}", command)
+        answer = await self._ask(f"run_capacity {order.step}", command)
         if not isinstance(answer, CapacityPlanned):
             message = "the capacity was not planned"
             raise MeasuringError(message)
         return PlannedCapacity(
-            step=step,
-            direction=direction,
+            step=order.step,
+            direction=order.direction,
             starts_at_hub_ns=answer.starts_at_hub_ns,
             duration_seconds=answer.duration_seconds,
             start_bits_per_second=command.start_bits_per_second,
