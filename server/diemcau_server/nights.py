@@ -14,7 +14,7 @@ from diemcau_server.coordinator.errors import CoordinatorError
 from diemcau_server.coordinator.limits import (
     CAPACITY_POINT_SECONDS,
     CAPACITY_POINTS_MOST,
-    OPENING_SECONDS,
+    WHOLE_SECONDS,
 )
 from diemcau_server.coordinator.selection import quiet_until
 from diemcau_server.errors import StoreError
@@ -88,7 +88,8 @@ class CapacityNights:
         quiet = quiet_until(self._config, hub, now)
         if schedule is None or night is None or quiet is None:
             return ()
-        seconds = (min(night.ends, quiet) - now).total_seconds() - OPENING_SECONDS
+        # What a run may take at the very most: it is over by then, whatever happens.
+        seconds = (min(night.ends, quiet) - now).total_seconds() - WHOLE_SECONDS
         most = min(CAPACITY_POINTS_MOST, int(seconds / CAPACITY_POINT_SECONDS))
         return due_points(self._board, hub, night, schedule.every_days, now)[: max(0, most)]
 

@@ -11,7 +11,7 @@ import pytest
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import CapacitySchedule, ServerConfig
 from diemcau_server.coordinator.errors import measuring_unavailable
-from diemcau_server.coordinator.limits import CAPACITY_POINT_SECONDS, OPENING_SECONDS
+from diemcau_server.coordinator.limits import CAPACITY_POINT_SECONDS, WHOLE_SECONDS
 from diemcau_server.nights import CapacityNights, Night, night_at
 from diemcau_server.state import Board
 from diemcau_server.store import Store
@@ -184,7 +184,7 @@ async def test_nothing_begins_close_to_a_session_or_in_it(tmp_path: Path, store:
     text = FILE_AT_NIGHT.replace("start: 2026-03-14 07:00:00", "start: 2026-03-14 02:30:00")
     config = district(tmp_path, text)
     for moment, asked in (
-        (local(14, 2) - timedelta(seconds=OPENING_SECONDS + CAPACITY_POINT_SECONDS), 1),
+        (local(14, 2) - timedelta(seconds=WHOLE_SECONDS + CAPACITY_POINT_SECONDS), 1),
         (local(14, 2), 0),
         (local(14, 2, 30), 0),
         (local(14, 1), len(ALL)),
@@ -196,7 +196,7 @@ async def test_nothing_begins_close_to_a_session_or_in_it(tmp_path: Path, store:
 async def test_a_run_takes_as_many_as_fit_before_the_end(hours: Hours) -> None:
     """The rest waits for the next night; the longest unmeasured come first."""
     hours.board.capacity_measured("bu-dang", "bom-bo", found(local(10, 1)))
-    seconds = OPENING_SECONDS + 2 * CAPACITY_POINT_SECONDS
+    seconds = WHOLE_SECONDS + 2 * CAPACITY_POINT_SECONDS
 
     moment = local(12, 4) - timedelta(seconds=seconds)
     assert await hours.look(moment) == [ALL[1:]]

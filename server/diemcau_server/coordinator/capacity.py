@@ -42,6 +42,10 @@ class CapacityTask:
     room: HubRates = field(default_factory=lambda: dict.fromkeys(Direction, 0.0))
     """What may be on the hub's line at once; without room points go one after the other."""
 
+    def batches(self, points: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Return which of ``points`` are measured at once."""
+        return batches(points, self.known, self.room)
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -80,7 +84,7 @@ class CapacityTurns:
         """
         by_name = {one.point: one for one in points}
         left = len(points)
-        for batch in batches(tuple(by_name), self._task.known, self._task.room):
+        for batch in self._task.batches(tuple(by_name)):
             members = [by_name[point] for point in batch]
             left -= len(members)
             # Nobody waiting is left out because somebody else was measured twice.

@@ -534,7 +534,8 @@ class TestRun:
     def _line_seconds(self) -> float:
         """Return how long the steps take, with those that are expected to follow."""
         if self.order.capacity:
-            turns = 2 * len(self.order.points)
+            points = [one.point for one in self.order.points]
+            turns = 2 * len(self.order.task.batches(points))
             return self.steps.duration_seconds + turns * (LEAD_SECONDS + CAPACITY_SECONDS + 1)
         later = 0.0 if self._settled else DECISION_SECONDS + MARGIN.duration_seconds
         return self.steps.duration_seconds + later + GRACE_SECONDS
