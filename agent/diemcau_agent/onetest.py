@@ -69,6 +69,11 @@ class OneTest:
         self._tell: Tell | None = None
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been ended; its process may still be on its way out."""
+        return self._over.is_set()
+
     def end(self, why: str) -> None:
         """Stop the traffic at once."""
         if not self._over.is_set():

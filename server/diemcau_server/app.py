@@ -30,6 +30,7 @@ from diemcau_server.link import BrokerAddress, Link
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.measuring_process import MeasuringError, MeasuringProcess
 from diemcau_server.metrics import Metrics
+from diemcau_server.nights import CapacityNights
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
 from diemcau_server.store import Store
@@ -158,6 +159,9 @@ class Server:
             self._spawn(self._follow_measuring(process), name)
         self._stack.push_async_callback(self._drain, ingest)
         self._stack.push_async_callback(coordinator.stop)
+        if config.measure.capacity_schedule is not None:
+            nights = CapacityNights(config, self._board, coordinator, store)
+            self._spawn(nights.run(), "capacity schedule")
         services = Services(
             config, self._board, store, coordinator, self._metrics, token, self.health
         )

@@ -41,6 +41,9 @@ CLOSE_SECONDS = 2.0
 """A process that has not stopped its traffic by then is ended instead."""
 
 _NS = 1_000_000_000
+_CAPACITY_LEAST = 100_000
+"""Below this a packet comes every 100 ms: nothing could be told."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,6 +60,17 @@ class TestListener(Protocol):
 
     def measuring_lost(self) -> None:
         """Note that a process of the test has died: with it went a part of the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityOrder:
+    """One direction of one point; without a limit of its own that of the file holds."""
+
+    step: int
+    point: str
+    direction: Direction
+    start_bits_per_second: float
+    max_bits_per_second: float | None = None
 
 
 @dataclass(slots=True)
@@ -219,9 +233,7 @@ class MeasuringEnd:
         )
         return planned
 
-    async def plan_capacity(
-        self, test: str, step: int, point: str, direction: Direction, start_bits_per_second: float
-    ) -> PlannedCapacity:
+    async def plan_capacity(self, test: str, order: CapacityOrder) -> PlannedCapacity:
         """Plan the capacity of one direction of one point, to start after the lead.
 
         Raises:
@@ -229,24 +241,27 @@ class MeasuringEnd:
         """
         current = self._current(test)
         most = self._where.capacity_max_bits_per_second
+        if order.max_bits_per_second is not None:
+            most = min(most, max(_CAPACITY_LEAST, round(order.max_bits_per_second)))
+        start = round(max(order.start_bits_per_second, _CAPACITY_LEAST))
         command = RunCapacity(
             test=test,
-            step=step,
-            flow=current.flows[point].flow,
-            direction=direction,
+            step=order.step,
+            flow=current.flows[order.point].flow,
+            direction=order.direction,
             starts_in_seconds=LEAD_SECONDS,
             duration_seconds=CAPACITY_SECONDS,
-            start_bits_per_second=round(min(max(start_bits_per_second, 100_000), most)),
+            start_bits_per_second=min(start, most),
             max_bits_per_second=most,
         )
         with self._load_of(current, command):
-            answer = await current.at[point].ask(command, f"run_capacity {step}")
+            answer = await current.at[order.point].ask(command, f"run_capacity {order.step}")
             if not isinstance(answer, CapacityPlanned):
                 message = "the capacity was not planned"
                 raise MeasuringError(message)
         return PlannedCapacity(
-            step=step,
-            direction=direction,
+            step=order.step,
+            direction=order.direction,
             starts_at_hub_ns=answer.starts_at_hub_ns,
             duration_seconds=answer.duration_seconds,
             start_bits_per_second=command.start_bits_per_second,

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from diemcau_contract.causes import Cause, Text
 from diemcau_contract.messages import DeviceResult, Hello, HostState, Report
 from diemcau_contract.profiles import Limits
-from diemcau_contract.result import Capacity, PointResult, TestResult
+from diemcau_contract.result import PointResult, TestResult
 from diemcau_contract.words import PointState, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.config import PointConfig, ServerConfig
 from diemcau_server.watch import WatchLimits, watch_verdict
 
@@ -57,6 +58,8 @@ class PointView:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
+    capacity: LineCapacity | None = None
+    """The last measured one, however old: it bears its time."""
 
     @property
     def devices(self) -> tuple[DeviceResult, ...]:
@@ -78,8 +81,10 @@ class PointRecord:
     last_report_at: datetime | None = None
     hello: Hello | None = None
     judged: Judged | None = None
-    capacity: Capacity | None = None
-    """The last capacity that a test measured."""
+    capacity: LineCapacity | None = None
+    """The last capacity that was measured."""
+    capacity_tried_at: datetime | None = None
+    """When a scheduled measurement last ended for this point, with or without a figure."""
     testing: bool = False
     version: int = 0
 
@@ -92,7 +97,8 @@ class Restored:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
-    capacity: Capacity | None = None
+    capacity: LineCapacity | None = None
+    capacity_tried_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -125,6 +131,7 @@ class Board:
                 record.last_report_at = item.last_report_at
                 record.judged = item.judged
                 record.capacity = item.capacity
+                record.capacity_tried_at = item.capacity_tried_at
                 record.version += 1
 
     def on_hello(self, hello: Hello) -> bool:
@@ -175,11 +182,23 @@ class Board:
             record = self.records.get(PointKey(hub, one.point))
             if record is not None:
                 record.judged = judged_of(result.test, one, judged_at)
-                if one.line.capacity.measured_at is not None:
-                    record.capacity = one.line.capacity
                 record.version += 1
 
-    def capacities(self, hub: str) -> dict[str, Capacity]:
+    def capacity_measured(self, hub: str, point: str, found: LineCapacity) -> None:
+        """Take what was measured of one line; its verdict stays as it is."""
+        record = self.records.get(PointKey(hub, point))
+        if record is not None:
+            record.capacity = found
+            record.version += 1
+
+    def capacity_tried(self, hub: str, points: Iterable[str], moment: datetime) -> None:
+        """Note that the schedule is done with ``points`` for this night."""
+        for point in points:
+            record = self.records.get(PointKey(hub, point))
+            if record is not None:
+                record.capacity_tried_at = moment
+
+    def capacities(self, hub: str) -> dict[str, LineCapacity]:
         """Return the last measured capacity of each point of ``hub`` that has one."""
         return {
             key.point: record.capacity
@@ -240,6 +259,7 @@ class Board:
             last_report_at=record.last_report_at,
             report=report,
             judged=judged,
+            capacity=record.capacity,
         )
 
     def phase_of(self, record: PointRecord, now: datetime) -> tuple[int, bool, bool, bool]:

@@ -123,6 +123,8 @@ class District:
     points: Sequence[str]
     report_interval_seconds: float = 1
     ndt7: bool = False
+    measure: dict[str, Any] = field(default_factory=dict)
+    """More keys of the server's section ``measure``."""
     devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
     parts: dict[str, Part] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
@@ -286,7 +288,7 @@ class District:
             "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
             "store": {"url": "sqlite:///diemcau.sqlite"},
             "state_directory": "state",
-            "measure": {"host": "127.0.0.1", "port": self.measure_port},
+            "measure": {"host": "127.0.0.1", "port": self.measure_port} | self.measure,
             "report_interval_seconds": self.report_interval_seconds,
             "default_profile": "small",
             "hubs": [

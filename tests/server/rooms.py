@@ -164,6 +164,9 @@ class MeasuredRooms(Rooms):
         def hand_over(event: Event) -> None:
             loop.call_soon_threadsafe(self._on_event, point, event)
 
+        before = self.workers.pop(point, None)
+        if before is not None:
+            await asyncio.to_thread(before.stop)
         worker = WorkerProcess("point", hand_over)
         self.workers[point] = worker
         worker.start()

@@ -15,6 +15,7 @@ from diemcau_contract.messages import TestEnd as EndOfTest
 from diemcau_contract.messages import TestStep as StepsOfPoint
 from diemcau_contract.result import TestResult as Result
 from diemcau_contract.words import Confidence, PointState, StepKind, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.coordinator import (
     Coordinator,
     Outcome,
@@ -51,6 +52,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.results: list[Result] = []
+        self.capacities: dict[str, LineCapacity] = {}
         self.details: list[dict[str, Any]] = []
         self.full = False
 
@@ -60,6 +62,11 @@ class Kept:
             raise StoreError("disk full")
         self.results.append(result)
         self.details.append(detail)
+
+    async def save_capacity(self, hub: str, point: str, found: LineCapacity) -> None:
+        """Keep a line's capacity."""
+        del hub
+        self.capacities[point] = found
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from diemcau_line.protocol import CapacityPlanned, Command, Event, RunCapacity, 
 from diemcau_line.traffic import offered_bits_per_second
 from diemcau_server.evidence import HubFigures
 from diemcau_server.flows import new_flows, planned_bits_per_second
-from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd
+from diemcau_server.measuring import LEAD_SECONDS, CapacityOrder, MeasuringEnd
 from diemcau_server.measuring_process import MeasuringError, MeasuringProcess
 from tests.server.district import district
 from tests.server.rooms import SHORT, measuring_of
@@ -318,13 +318,13 @@ async def test_capacity_of_points_of_two_processes_shares_the_hubs_bound(
     try:
         await opened(end, "t1", "bom-bo", "dak-nhau")
         with pytest.raises(MeasuringError, match="unknown_flow"):
-            await end.plan_capacity("t1", 1, "bom-bo", Direction.DOWN, 1e6)
+            await end.plan_capacity("t1", CapacityOrder(1, "bom-bo", Direction.DOWN, 1e6))
         for process in end.processes:
             monkeypatch.setattr(process, "ask", plan)
-        await end.plan_capacity("t1", 2, "bom-bo", Direction.DOWN, 1e6)
+        await end.plan_capacity("t1", CapacityOrder(2, "bom-bo", Direction.DOWN, 1e6))
         with pytest.raises(MeasuringError, match="over_limit"):
-            await end.plan_capacity("t1", 3, "dak-nhau", Direction.DOWN, 1e6)
-        await end.plan_capacity("t1", 4, "dak-nhau", Direction.UP, 1e6)
+            await end.plan_capacity("t1", CapacityOrder(3, "dak-nhau", Direction.DOWN, 1e6))
+        await end.plan_capacity("t1", CapacityOrder(4, "dak-nhau", Direction.UP, 1e6))
     finally:
         await end.stop()
 

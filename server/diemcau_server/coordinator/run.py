@@ -16,13 +16,15 @@ from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.judge import early_cause, judge, worst
 from diemcau_contract.line_rules import worst_status
 from diemcau_contract.measurements import CapacityStatistics
-from diemcau_contract.messages import TestCapacity, TestCut, TestEnd, TestOpen, TestStep
+from diemcau_contract.messages import TestCut, TestEnd, TestOpen, TestStep
 from diemcau_contract.profiles import Profile
-from diemcau_contract.result import Capacity, TestResult
+from diemcau_contract.result import PointResult, TestResult
 from diemcau_contract.topics import Down, UpTopic, down
 from diemcau_contract.validity import line_is_valid
 from diemcau_contract.words import Direction, Status, StepKind
 from diemcau_line.protocol import GRACE_SECONDS
+from diemcau_server.capacity import LineCapacity
+from diemcau_server.coordinator.capacity import CapacityTask, CapacityTurns, Channel, figure
 from diemcau_server.coordinator.errors import (
     CoordinatorError,
     broker_unavailable,
@@ -40,12 +42,7 @@ from diemcau_server.evidence import (
     point_evidence,
     point_result,
 )
-from diemcau_server.flows import (
-    CAPACITY_SECONDS,
-    FlowOrder,
-    new_flows,
-    planned_bits_per_second,
-)
+from diemcau_server.flows import CAPACITY_SECONDS, FlowOrder, new_flows
 from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd
 from diemcau_server.measuring_process import MeasuringError
 from diemcau_server.steps import (
@@ -68,9 +65,6 @@ DECISION_SECONDS = 1.2
 """From the rehearsal's end to the steps that follow from it: its last packets, its figures, the
 way of the commands."""
 
-_CAPACITY_FIRST_STEP = 1000
-"""Capacity steps are numbered apart from those of the plan."""
-
 _LOG = logging.getLogger(__name__)
 _EVIDENCE: TypeAdapter[PointEvidence] = TypeAdapter(PointEvidence)
 
@@ -89,8 +83,9 @@ class TestOrder:
     started_at: datetime
     capacity: bool = False
     """Measure each line's capacity after the steps."""
-    known_capacity: Mapping[str, Capacity] = field(default_factory=dict)
-    """What earlier tests found, by point."""
+    lines_only: bool = False
+    """Measure that and nothing else: no steps, no devices, no verdict."""
+    task: CapacityTask = field(default_factory=CapacityTask)
     connected: frozenset[str] = frozenset()
     """Points whose agents hold a session with the broker, as far as the server knows."""
 
@@ -102,6 +97,9 @@ class Outcome:
     result: TestResult | None = None
     error: CoordinatorError | None = None
 
+
+KeepCapacity = Callable[[str, LineCapacity], Awaitable[None]]
+"""Keeps what was measured of one point, at once: what comes after may not come to its end."""
 
 EndReason = Literal["finished", "cancelled", "failed"]
 
@@ -115,6 +113,7 @@ class TestRun:
         measuring: MeasuringEnd,
         publish: Publish,
         limits: TimeLimits,
+        keep_capacity: KeepCapacity,
     ) -> None:
         self.order = order
         self.outcome: Outcome | None = None
@@ -124,6 +123,7 @@ class TestRun:
         self._measuring = measuring
         self._publish = publish
         self._limits = limits
+        self._keep_capacity = keep_capacity
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._steps_begin: float | None = None
@@ -185,13 +185,43 @@ class TestRun:
             lambda: not any(one.awaits_devices for one in self._points.values()),
             self._began + self._limits.devices_seconds,
         )
-        if self.order.capacity:
-            await self._measure_capacity([one for one in joined if one.takes_part])
+        await self.measure_lines()
         self._judging = True
         for one in self._points.values():
             one.close()
         self.tell()
         return self._result()
+
+    async def measure_lines_only(self) -> None:
+        """Measure the capacity of the points that join, and nothing else.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        await self._gather_points()
+        await self.measure_lines()
+
+    async def measure_lines(self) -> None:
+        """Measure the capacity of each line, where the order wants it.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        if not self.order.capacity:
+            return
+        self._phase_now = "capacity"
+        channel = Channel(self._send, self._until, self._measured)
+        turns = CapacityTurns(
+            self.order.test, self.order.profile, self.order.task, self._measuring, self._limits,
+            channel,
+        )  # fmt: skip
+        joined = [one for one in self._points.values() if one.takes_part]
+        await turns.run(joined, self._began + self.limit_seconds)
+
+    async def _measured(self, one: PointRun) -> None:
+        found = self._found(one)
+        if found is not None:
+            await self._keep_capacity(one.point, found)
 
     async def leave(self, reason: EndReason) -> None:
         """Stop all traffic of this test: the hub's own first, then every point's."""
@@ -318,32 +348,6 @@ class TestRun:
         self._settled = True
         await self._add(self._margin(evidence), joined)
 
-    async def _measure_capacity(self, points: list[PointRun]) -> None:
-        """Measure one direction of one point after the other: together they would share the hub.
-
-        Raises:
-            CoordinatorError: broker or measuring end was lost on the way.
-        """
-        self._phase_now = "capacity"
-        plans = {Direction.UP: self.order.profile.up, Direction.DOWN: self.order.profile.down}
-        turns = [(one, way) for one in points for way in Direction]
-        for number, (one, way) in enumerate(turns, start=_CAPACITY_FIRST_STEP):
-            start = planned_bits_per_second(plans[way])
-            try:
-                async with asyncio.timeout(self._limits.measuring_seconds):
-                    planned = await self._measuring.plan_capacity(
-                        self.order.test, number, one.point, way, start
-                    )
-            except (MeasuringError, TimeoutError) as error:
-                raise measuring_unavailable() from error
-            order = TestCapacity(test=self.order.test, planned=planned)
-            await self._send({one.point: order})
-            end = self._loop.time() + LEAD_SECONDS + CAPACITY_SECONDS
-            await self._until(
-                lambda one=one, way=way: way in one.capacity or not one.takes_part,  # type: ignore[misc]  # defaults bind the loop's values
-                end + self._limits.results_seconds,
-            )
-
     def _margin(self, evidence: list[PointEvidence]) -> tuple[StepPlan, ...]:
         """Return the steps above the plan for what passed, below it for what failed."""
         profile = self.order.profile
@@ -428,9 +432,7 @@ class TestRun:
         evidence = [self._evidence(one) for one in self._points.values()]
         attribution = attribute(evidence, order.profile)
         judged = [JudgedPoint(one, judge(one, order.profile, attribution)) for one in evidence]
-        points = tuple(
-            point_result(one, self._capacity_of(self._points[one.evidence.point])) for one in judged
-        )
+        points = tuple(self._point_result(one) for one in judged)
         return TestResult(
             test=order.test,
             hub=order.hub,
@@ -443,18 +445,15 @@ class TestRun:
             points=points,
         )
 
-    def _capacity_of(self, one: PointRun) -> Capacity:
-        """Return what this test measured, else what an earlier one did, with its age."""
-        rates = {
-            way: found.bits_per_second for way, found in one.capacity.items() if found is not None
-        }
-        if not any(rates.values()):
-            return self.order.known_capacity.get(one.point, Capacity())
-        return Capacity(
-            up_bits_per_second=rates.get(Direction.UP),
-            down_bits_per_second=rates.get(Direction.DOWN),
-            measured_at=self.order.started_at,
-        )
+    def _point_result(self, judged: JudgedPoint) -> PointResult:
+        """Give what this test found of the line's capacity, else what an earlier one did."""
+        point = judged.evidence.point
+        found = self._found(self._points[point]) or self.order.task.known.get(point)
+        return point_result(judged, found)
+
+    def _found(self, one: PointRun) -> LineCapacity | None:
+        up, down = (figure(one, way) for way in (Direction.UP, Direction.DOWN))
+        return LineCapacity(self.order.started_at, up, down) if up or down else None
 
     def _evidence(self, one: PointRun) -> PointEvidence:
         joined = [other.point for other in self._points.values() if other.joined]
@@ -491,6 +490,7 @@ class TestRun:
             flow_secret=flow.secret,
             up=flow.up,
             down=flow.down,
+            check_devices=not self.order.lines_only,
         )
 
     async def _send(self, commands: Mapping[str, BaseModel]) -> None:
@@ -564,7 +564,8 @@ class TestRun:
     def _line_seconds(self) -> float:
         """Return how long the steps take, with those that are expected to follow."""
         if self.order.capacity:
-            turns = 2 * len(self.order.points)
+            points = [one.point for one in self.order.points]
+            turns = 2 * len(self.order.task.batches(points))
             return self.steps.duration_seconds + turns * (LEAD_SECONDS + CAPACITY_SECONDS + 1)
         later = 0.0 if self._settled else DECISION_SECONDS + MARGIN.duration_seconds
         return self.steps.duration_seconds + later + GRACE_SECONDS
