@@ -1,6 +1,5 @@
 """Lines measured in quiet hours: real server and agents, on a schedule that covers this moment."""
 
-import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from tests.integration.district import District, running_district, wait_until
 
 POINTS = ("bom-bo", "dak-nhau")
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 def hours_around_now() -> dict[str, Any]:
@@ -39,14 +38,9 @@ def tried(district: District) -> set[str]:
 
 
 def test_lines_are_measured_by_themselves_and_once(tmp_path: Path) -> None:
-    """Both lines get a figure; a technician's test goes before it; a restart adds none."""
+    """Both lines get a figure and no verdict; a restart measures nobody again."""
     measure = {"capacity_max_bits_per_second": 5_000_000, "capacity_schedule": hours_around_now()}
     with running_district(tmp_path, POINTS, measure=measure) as district:
-        wait_until("the schedule measures", lambda: "testing" in district.states().values())
-        asked = district.command("test-line", "--quick", "--json")
-        result = json.loads(asked.stdout)
-        assert [point["line"]["up"] is not None for point in result["points"]] == [True, True]
-
         wait_until("lines are measured", lambda: tried(district) == set(POINTS), seconds=200)
         found = capacities(district)
         assert set(found) == set(POINTS)
@@ -62,5 +56,4 @@ def test_lines_are_measured_by_themselves_and_once(tmp_path: Path) -> None:
                 assert one[way]["limited_by"] == "cap"
                 assert one[way]["lower_bound"]
                 assert 4e6 < one[way]["bits_per_second"] < 5.5e6
-        kept = [one["test"] for one in district.get("/api/v1/tests")["tests"]]
-        assert kept == [result["test"]]
+        assert district.get("/api/v1/tests")["tests"] == []
