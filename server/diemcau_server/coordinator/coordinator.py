@@ -26,9 +26,10 @@ from diemcau_server.coordinator.errors import (
     stopped_short,
     took_too_long,
 )
+from diemcau_server.coordinator.gathered import Outcome, TestOrder
 from diemcau_server.coordinator.limits import CAPACITY_POINTS_MOST, TimeLimits
 from diemcau_server.coordinator.point import Ignored
-from diemcau_server.coordinator.run import Outcome, Publish, TestOrder, TestRun
+from diemcau_server.coordinator.run import Publish, TestRun
 from diemcau_server.coordinator.selection import Selection, Wanted, check_capacity, select
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
