@@ -164,7 +164,7 @@ class Link:
     @asynccontextmanager
     async def _connected(self, number: int) -> AsyncIterator[aiomqtt.Client]:
         client = self._new_client(number)
-        async with client:
+        async with _entered(client):
             try:
                 yield client
             except asyncio.CancelledError:
@@ -238,6 +238,27 @@ class Link:
         self.problem = None
         self._warned = False
         _log.info("connected to %s:%d (session %d)", broker.host, broker.port, number)
+
+
+@asynccontextmanager
+async def _entered(client: aiomqtt.Client) -> AsyncIterator[None]:
+    """Enter ``client``; a stop at any moment of its session is heeded and no error.
+
+    At a cancellation the library lets a connection that is still being made go on, and its end is
+    an error that nobody looks at. So is the error of a session that is lost in the same turn of
+    the loop. An error while it leaves hides the cancellation.
+    """
+    try:
+        async with client:
+            yield
+    except aiomqtt.MqttError:
+        await _heeding_cancel(asyncio.sleep(0))
+        raise
+    finally:
+        paho, lost = client._client, client._disconnected  # noqa: SLF001  # it offers no other way
+        paho.on_connect = paho.on_disconnect = None
+        if lost.done() and not lost.cancelled():
+            lost.exception()
 
 
 async def _heeding_cancel(work: Awaitable[Result]) -> Result:

@@ -35,6 +35,8 @@ from diemcau_line.clock import sync_state
 _log = logging.getLogger(__name__)
 
 DEFAULT_INTERVAL_SECONDS: Final = 30.0
+FIRST_LOOK_SECONDS: Final = 5.0
+"""A room without contact is looked at after this: its staff must not be told that nothing runs."""
 _DeviceKey = tuple[str, str]
 
 
@@ -116,7 +118,7 @@ class Reporter:
         loop = asyncio.get_running_loop()
         # Agents that start together after a power cut must not report together ever after.
         offset = random.random()  # noqa: S311  # spreads load, guards no secret
-        await _wait(self._first_session, offset * self._interval_seconds)
+        await _wait(self._first_session, FIRST_LOOK_SECONDS)
         await self._report()
         last = loop.time() - offset * self._interval_seconds
         while True:
@@ -213,7 +215,12 @@ class Reporter:
             await asyncio.to_thread(write_status, self._config.state_directory, status)
         except OSError as error:
             level = logging.DEBUG if self._status_failed else logging.WARNING
-            _log.log(level, "status file not written: %s", error)
+            _log.log(
+                level,
+                "status file not written, the status command knows nothing new: %s. "
+                "Check free space and permissions of this disk.",
+                error,
+            )
             self._status_failed = True
         else:
             self._status_failed = False

@@ -1,5 +1,6 @@
 """``status.json``: what the running agent leaves for ``status`` and ``check`` to read."""
 
+import errno
 import os
 import time
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ STALE_INTERVALS: Final = 3
 STALE_LEAST_SECONDS: Final = 90.0
 """The same rule by which the server calls a point silent (SPEC 3.3)."""
 _SAME_START_SECONDS: Final = 2.0
+_ROOM_BYTES: Final = 16_384
+"""The file is filled up to this: what it holds later still fits in where the disk is full."""
 
 
 class _Frozen(BaseModel):
@@ -107,13 +110,27 @@ def own_start() -> tuple[int, float]:
 def write_status(directory: Path, status: AgentStatus) -> None:
     """Replace the file as a whole: a reader never sees half of it.
 
+    A full disk has no room for a second file; there the first one is written over in its place.
+
     Raises:
         OSError: the disk does not take it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    content = status.model_dump_json(by_alias=True, indent=1).encode().ljust(_ROOM_BYTES)
     path = directory / FILE_NAME
     draft = path.with_name(f"{FILE_NAME}.{os.getpid()}.new")
-    draft.write_text(status.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        _replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if error.errno != errno.ENOSPC or not path.is_file():
+            raise
+        with path.open("r+b") as file:
+            file.write(content)
+
+
+def _replace(draft: Path, path: Path) -> None:
     for attempt in range(3):
         try:
             draft.replace(path)

@@ -6,6 +6,7 @@ Nothing is printed here but what argparse prints itself for ``--help`` and ``--v
 import argparse
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Final, Never
 
 from diemcau_contract.causes import Language, Text
@@ -78,6 +79,22 @@ def wanted_language(arguments: Sequence[str], environment: Mapping[str, str]) ->
             return "en" if (value or following) == "en" else "vi"
     locale = environment.get("LC_ALL") or environment.get("LANG") or ""
     return "en" if locale.split(".")[0].split("_")[0] == "en" else None
+
+
+def need_libraries(extra: str, modules: Sequence[str]) -> None:
+    """See that the libraries of ``extra`` are installed, without importing any of them.
+
+    Raises:
+        CommandLineError: one of ``modules`` is not there; the sentence tells how to install all.
+    """
+    if any(find_spec(name) is None for name in modules):
+        install = f"pip install 'diemcau[{extra}]'"
+        raise CommandLineError(
+            Text(
+                f"Chưa cài các thư viện mà lệnh này cần; hãy chạy: {install}",
+                f"The libraries that this command needs are not installed; run: {install}",
+            )
+        )
 
 
 def usage_text(message: str) -> Text:

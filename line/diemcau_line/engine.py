@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from diemcau_contract.measurements import EndStatistics
+from diemcau_contract.packets.common import PacketFault
 from diemcau_line.analyst import Analyst
 from diemcau_line.clock import Clock, sync_state
 from diemcau_line.interfaces import interface_counts
@@ -32,7 +33,7 @@ from diemcau_line.protocol import (
     decode_command,
     encode_event,
 )
-from diemcau_line.sockets import KERNEL_STAMPS, MeasuringSocket
+from diemcau_line.sockets import DATAGRAM_BYTES, KERNEL_STAMPS, MeasuringSocket
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +128,10 @@ class Engine:
                     size = line.receive()
                     if size < 0:
                         break
-                    role.datagram(line, size)
+                    if size > DATAGRAM_BYTES:
+                        self.rejected[PacketFault.TOO_LONG] += 1
+                    else:
+                        role.datagram(line, size)
             self.pacer.run()
             self._take_commands(role)
             now = self.clock.now_ns()

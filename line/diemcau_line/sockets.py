@@ -16,7 +16,7 @@ from diemcau_line.clock import Clock
 
 KERNEL_STAMPS = sys.platform.startswith("linux") and hasattr(socket.socket, "recvmsg_into")
 DATAGRAM_BYTES = 9216
-"""Longer datagrams are cut: none of ours is, even on jumbo frames."""
+"""None of ours is longer, even on jumbo frames; the rest of a longer one is lost."""
 
 _SO_TIMESTAMPNS = 35
 _SO_RXQ_OVFL = 40
@@ -62,7 +62,7 @@ class MeasuringSocket:
         )[0]
         self._clock = clock
         self._ancillary: list[tuple[int, int, bytes]] = []
-        buffer = bytearray(DATAGRAM_BYTES)
+        buffer = bytearray(DATAGRAM_BYTES + 1)  # the last octet tells of a longer one
         self.view = memoryview(buffer)
         self._buffers = [buffer]
         self.sender: Address = ()
@@ -85,7 +85,10 @@ class MeasuringSocket:
         self.port: int = self.socket.getsockname()[1]
 
     def receive(self) -> int:
-        """Take the next datagram; return its size, or -1 when there is none."""
+        """Take the next datagram; return its size, or -1 when there is none.
+
+        Of a datagram longer than DATAGRAM_BYTES only that is known: its size is given as one more.
+        """
         for _ in range(_REFUSALS_MAX):
             try:
                 if KERNEL_STAMPS:
@@ -100,8 +103,8 @@ class MeasuringSocket:
                 return -1
             except ConnectionError:
                 self.refusals += 1
-            except OSError:
-                return -1
+            except OSError as error:
+                return DATAGRAM_BYTES + 1 if _tells_of_a_cut(error) else -1
             else:
                 return size
         return -1
@@ -204,3 +207,8 @@ class MeasuringSocket:
         for level, name, value in options:
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(level, name, value)
+
+
+def _tells_of_a_cut(error: OSError) -> bool:
+    """Tell whether Windows has cut a datagram; on Linux the same number is an ICMP answer."""
+    return sys.platform == "win32" and error.errno == errno.EMSGSIZE

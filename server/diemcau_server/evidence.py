@@ -29,9 +29,9 @@ from diemcau_contract.result import (
     Sentence,
 )
 from diemcau_contract.words import Direction, Status, StepKind, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.steps import StepPlan
 
-_NO_CAPACITY = Capacity()
 _HUB_VERDICTS = {
     Status.OK: Verdict.READY,
     Status.WARN: Verdict.DEGRADED,
@@ -111,7 +111,12 @@ def point_evidence(
     told = record.steps.get(number)
     if told is None:
         # In the traffic and then no account of it: its agent is gone, whatever came before.
-        return replace(evidence, agent_answered=evidence.agent_answered and not record.joined)
+        return replace(
+            evidence,
+            agent_answered=evidence.agent_answered and not record.joined,
+            point_end=_with_all_steps(None, [one.end for one in record.steps.values()]),
+            hub_end=_with_all_steps(None, [one.end for one in record.hub.values()]),
+        )
     hub = record.hub.get(number, HubFigures())
     up, down = _loads(told, hub)
     return replace(
@@ -126,11 +131,17 @@ def point_evidence(
 def _with_all_steps(
     end: EndStatistics | None, ends: Sequence[EndStatistics | None]
 ) -> EndStatistics | None:
-    """Return the rehearsal's guards with every step of the clock in the whole test."""
-    if end is None:
-        return None
+    """Return the rehearsal's guards with every step of the clock in the whole test.
+
+    Load and drops of other steps say nothing of the rehearsal: without it only the clock counts.
+    """
     steps = [one.clock_step_seconds for one in ends if one and one.clock_step_seconds]
-    return replace(end, clock_step_seconds=max(steps, key=abs, default=None))
+    if end is None and not steps:
+        return None
+    largest = max(steps, key=abs, default=None)
+    if end is None:
+        return EndStatistics(0, None, largest, None)
+    return replace(end, clock_step_seconds=largest)
 
 
 def _other_steps(
@@ -200,8 +211,8 @@ def hub_line(attribution: Attribution, *, complete: bool) -> HubLine:
     return HubLine(verdict=verdict, cause=cause, up=up, down=down)
 
 
-def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> PointResult:
-    """Put a judged point into the form of ``diemcau.test/1``."""
+def point_result(judged: JudgedPoint, capacity: LineCapacity | None = None) -> PointResult:
+    """Put a judged point into the form of ``diemcau.test/1``, with what its line carries."""
     evidence, said = judged.evidence, judged.said
     return PointResult(
         point=evidence.point,
@@ -215,7 +226,7 @@ def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> Poin
             up=_direction(evidence.up.traffic),
             down=_direction(evidence.down.traffic),
             loaded_rtt_seconds=_loaded(evidence.loaded),
-            capacity=capacity,
+            capacity=capacity.as_result() if capacity else Capacity(),
         ),
         devices=tuple(
             DeviceLine(
@@ -227,7 +238,7 @@ def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> Poin
             )
             for device in evidence.devices
         ),
-        findings=said.findings,
+        findings=(*said.findings, *(capacity.findings() if capacity else ())),
     )
 
 

@@ -12,7 +12,8 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -141,7 +142,8 @@ class Link:
             raise PublishError(message) from error
 
     async def _session(self) -> None:
-        async with self._new_client() as client:
+        client = self._new_client()
+        async with _entered(client):
             await _heeding_cancel(client.subscribe(all_up(), qos=_QOS))
             self._client = client
             self._look_at_certificates(client)
@@ -204,6 +206,27 @@ class Link:
             queue_type=_delivering(self._deliver),
             logger=_QUIET,
         )
+
+
+@asynccontextmanager
+async def _entered(client: aiomqtt.Client) -> AsyncIterator[None]:
+    """Enter ``client``; a stop at any moment of its session is heeded and no error.
+
+    At a cancellation the library lets a connection that is still being made go on, and its end is
+    an error that nobody looks at. So is the error of a session that is lost in the same turn of
+    the loop. An error while it leaves hides the cancellation.
+    """
+    try:
+        async with client:
+            yield
+    except aiomqtt.MqttError:
+        await _heeding_cancel(asyncio.sleep(0))
+        raise
+    finally:
+        paho, lost = client._client, client._disconnected  # noqa: SLF001  # it offers no other way
+        paho.on_connect = paho.on_disconnect = None
+        if lost.done() and not lost.cancelled():
+            lost.exception()
 
 
 def _delivering(deliver: Deliver) -> type[asyncio.Queue[aiomqtt.Message]]:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,25 +27,26 @@ class AgentProcess:
         return await asyncio.to_thread(self.process.wait, 30)
 
 
-def write_config(folder: Path, port: int, more: str = "") -> Path:
-    """Write an agent's file."""
+def write_config(folder: Path, port: int, more: str = "", login: str = "") -> Path:
+    """Write an agent's file; ``login`` is further keys of its broker."""
     file = folder / "agent.yaml"
     file.write_text(
         "schema: diemcau.agent/1\nhub: bu-dang\npoint: bom-bo\n"
-        f"broker: {{url: 'mqtt://127.0.0.1:{port}'}}\nstate_directory: state\n{more}",
+        f"broker: {{url: 'mqtt://127.0.0.1:{port}'{login}}}\nstate_directory: state\n{more}",
         encoding="utf-8",
     )
     return file
 
 
 @contextlib.asynccontextmanager
-async def agent_process(config: Path) -> AsyncIterator[AgentProcess]:
-    """Yield a running agent; it is ended by its own id."""
+async def agent_process(config: Path, before: Sequence[str] = ()) -> AsyncIterator[AgentProcess]:
+    """Yield a running agent, ended by its own id; what comes ``before`` it must exec it."""
     log = config.with_name("agent.log")
     with log.open("ab") as sink:
         process = subprocess.Popen(  # noqa: ASYNC220  # asyncio's own are not on every loop
-            [*START, "run", "--config", str(config)], stdout=sink, stderr=sink, env=ENVIRONMENT
-        )
+            [*before, *START, "run", "--config", str(config)],
+            stdout=sink, stderr=sink, env=ENVIRONMENT,
+        )  # fmt: skip
     try:
         yield AgentProcess(process, log)
     finally:
@@ -54,9 +55,9 @@ async def agent_process(config: Path) -> AsyncIterator[AgentProcess]:
         await asyncio.to_thread(process.wait)
 
 
-async def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+async def command(*arguments: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """Run ``diemcau-agent`` to its end."""
     return await asyncio.to_thread(
-        subprocess.run, [*START, *arguments], capture_output=True, text=True, encoding="utf-8",
+        subprocess.run, [*before, *START, *arguments], capture_output=True, encoding="utf-8",
         env=ENVIRONMENT, timeout=60, check=False,
     )  # fmt: skip

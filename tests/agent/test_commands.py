@@ -172,6 +172,27 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "--- camera.side" in text
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("vi", "  Camera  LỖI  không thấy thiết bị\n\nViệc cần làm, theo thứ tự:\n"
+               "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.\n"),
+        ("en", "  Camera  BAD  device not found\n\nWhat to do, in this order:\n"
+               "  1. Check the camera: replug its USB cable, switch it on.\n"),
+    ],
+)  # fmt: skip
+def test_check_says_what_to_do_for_a_missing_camera(
+    language: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The device's path is not there: one bad row, one action; exit code 1."""
+    devices = "devices: [{kind: camera, source: {format: v4l2, url: /dev/video-none}}]\n"
+    config = write_config(tmp_path, 1883, devices)
+    with pytest.raises(SystemExit) as left:
+        main(["check", "camera", "--config", str(config), "--lang", language])
+
+    assert (left.value.code, capsys.readouterr().out) == (1, said)
+
+
 def test_a_gone_device_is_gone_and_a_found_one_keeps_its_look() -> None:
     """Presence wins over an old look, an old look over mere presence, but not its "missing"."""
     here, gone = device(Status.OK), device(Status.BAD, Cause.MISSING)

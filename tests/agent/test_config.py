@@ -7,6 +7,7 @@ from diemcau_agent.__main__ import main
 from diemcau_agent.config import load_config
 from diemcau_agent.errors import ConfigError
 from diemcau_contract.causes import Language, Text
+from tests.privileges import make_unreadable, run_bound_by_modes
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
@@ -211,6 +212,31 @@ def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert problems_of(file) == [
         "agent.yaml:4: broker.password_file: none cannot be read: No such file or directory"
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX file modes")
+@pytest.mark.parametrize(
+    ("how", "language", "said"),
+    [
+        ("closed", "vi", "không đọc được: không có quyền đọc"),
+        ("closed", "en", "cannot be read: Permission denied"),
+        ("folder", "vi", "không đọc được: đây là thư mục"),
+        ("folder", "en", "cannot be read: Is a directory"),
+    ],
+)
+def test_a_secret_that_may_not_be_read_ends_the_agent(
+    how: str, language: str, said: str, tmp_path: Path
+) -> None:
+    """The system's refusal is one problem with line and key; exit code 2."""
+    secret = tmp_path / "password"
+    make_unreadable(secret, how)
+    file = good_file(tmp_path, "{url: 'mqtt://h', username: bom-bo, password_file: password}")
+    ended = run_bound_by_modes("diemcau_agent", "run", "--config", str(file), "--lang", language)
+    headline = {
+        "vi": "lỗi: tệp cấu hình có 1 lỗi:",
+        "en": "error: the configuration has 1 problem:",
+    }[language]
+    assert ended == (2, "", f"{headline}\n  {file}:4: broker.password_file: {secret} {said}\n")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from diemcau_contract.messages import Hello
 from diemcau_contract.topics import Down
 from tests.agent.hubs import HUB, POINT, agent_config, running_hub, settings, until
 from tests.brokers import Mosquitto, free_port
+from tests.handbroker import Moment, complaints_of_a_stop, hand_broker
 
 FAST = Backoff(base_seconds=0.01, cap_seconds=0.05)
 
@@ -156,6 +157,15 @@ async def test_a_port_without_tls(broker: Mosquitto, tmp_path: Path) -> None:
         text = await until_problem(link)
     assert text.startswith(f"kết nối bảo mật (TLS) với 127.0.0.1:{broker.port} thất bại (")
     gc.collect()  # the library leaves the socket of a failed handshake to the collector
+
+
+@pytest.mark.parametrize("moment", [Moment.CONNECTING, Moment.UNANSWERED])
+async def test_a_stop_while_it_connects_is_no_error(moment: Moment, tmp_path: Path) -> None:
+    """A stop before there is a session ends the link without a word."""
+    async with hand_broker() as broker:
+        link = Link(agent_config(tmp_path, broker.port), Boot(HUB, POINT).hello)
+        said = await complaints_of_a_stop(moment, broker, link.run(Listener()))
+    assert said == []
 
 
 async def test_a_swallowed_cancellation_counts() -> None:

@@ -1,6 +1,4 @@
-import json
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +7,9 @@ import psutil
 import pytest
 
 from diemcau_agent.outbox import Outbox
-from diemcau_agent.statusfile import read_status
 from diemcau_contract.messages import Hello, Report
 from diemcau_contract.topics import Down
-from tests.agent.hubs import measure_settings, running_hub, settings, until
+from tests.agent.hubs import measure_settings, running_hub, settings
 from tests.agent.processes import agent_process, command, write_config
 from tests.brokers import Mosquitto
 
@@ -88,37 +85,3 @@ def test_nothing_heavy_is_imported_at_rest() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not set(HEAVY) & set(ran.stdout.split())
-
-
-async def test_a_silent_port_is_called_a_firewall(broker: Mosquitto, tmp_path: Path) -> None:
-    """The hub's UDP port is silent: reports say nothing came back, status says what to open."""
-    config = write_config(tmp_path, broker.port)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        port = silent.getsockname()[1]
-        async with running_hub(broker.port) as hub, agent_process(config):
-            await hub.say(Down.SETTINGS, settings(1, measure_settings(port)))
-            await hub.wait_for(Hello)
-            await hub.say(Down.SETTINGS, settings(1, measure_settings(port)))
-            reports = await hub.wait_for(
-                Report, lambda report: report.line is not None and report.line.packets_sent > 3
-            )
-            assert reports[0].line is not None
-            assert reports[0].line.packets_received == 0
-            await until(lambda: has_line(tmp_path / "state"))
-            told = await command("status", "--config", str(config))
-            assert told.returncode == 1
-            assert "bu-dang/bom-bo: CHƯA SẴN SÀNG" in told.stdout
-            assert "tường lửa chặn UDP" in told.stdout
-            assert f"1. Mở cổng UDP {port} từ máy của xã" in told.stdout
-            told = await command("status", "--config", str(config), "--json")
-            line = next(row for row in json.loads(told.stdout)["rows"] if row["key"] == "line")
-            assert line["status"] == "bad"
-
-
-def has_line(folder: Path) -> bool:
-    """Say whether the status file holds figures of the line."""
-    status = read_status(folder)
-    return status is not None and (
-        status.line.statistics is not None and status.line.statistics.packets_sent > 3
-    )

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 import yaml
 
 START_SECONDS = 60
 """A limit for tests that hang, not a figure: two busy cores start three agents in about 5 s."""
+COMMAND_SECONDS = 120
+"""As above: a test of three points takes 40 s."""
 POLL_SECONDS = 0.2
 """A look costs the machine that is looked at: no more of them than a person would notice."""
 
@@ -40,6 +43,16 @@ ROOM = [
     },
 ]
 
+PAST_SESSION = {
+    "id": "lop-1",
+    "hub": "bu-dang",
+    "name": "Lớp 1",
+    "form": "line",
+    "profile": "small",
+    "start": "2020-03-14T07:30:00",  # never the coming one
+    "end": "2020-03-14T11:00:00",
+}
+
 
 def wait_until(what: str, done: Callable[[], bool], seconds: float = START_SECONDS) -> None:
     """Poll ``done`` until it holds; fail with ``what`` when it never does."""
@@ -55,6 +68,26 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command has ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ended(process: "subprocess.Popen[str]") -> Ended:
+    """Wait for the end of a command."""
+    try:
+        out, err = process.communicate(timeout=COMMAND_SECONDS)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    return Ended(process.returncode, out, err)
 
 
 @dataclass
@@ -100,8 +133,10 @@ class District:
     points: Sequence[str]
     report_interval_seconds: float = 1
     silent_after_seconds: float = 90
-    sessions: list[dict[str, Any]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=lambda: [PAST_SESSION])
     ndt7: bool = False
+    measure: dict[str, Any] = field(default_factory=dict)
+    """More keys of the server's section ``measure``."""
     devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
     parts: dict[str, Part] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
@@ -174,6 +209,20 @@ class District:
             is_json = answer.headers.get_content_type() == "application/json"
         return json.loads(text) if is_json else text
 
+    def running_test(self) -> dict[str, Any]:
+        """Ask the API for a test while one runs; return what its refusal says of that one."""
+        order = urllib.request.Request(
+            self.url + "/api/v1/tests",
+            data=b"{}",
+            headers={"Authorization": f"Bearer {self.token_file.read_text().strip()}"},
+        )
+        with pytest.raises(HTTPError) as refused:
+            urllib.request.urlopen(order, timeout=10)
+        with refused.value:
+            content: dict[str, Any] = json.loads(refused.value.read())["error"]
+        assert (refused.value.code, content["code"]) == (409, "test_running")
+        return content
+
     def states(self) -> dict[str, str]:
         """Return the state of every point by the server's API."""
         return {row["point"]: row["state"] for row in self.get("/api/v1/points")["points"]}
@@ -188,19 +237,27 @@ class District:
             ),
         )
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the technician's command against this district."""
-        argv = [sys.executable, "-c", "from diemcau_server.cli.main import main; main()"]
+    def command_line(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """Return how to run the technician's command: what to start, and its environment."""
+        argv = [sys.executable, "-c", "from diemcau_server.entry import technician; technician()"]
         environment = {
-            **os.environ,
-            "DIEMCAU_SERVER": self.url,
-            "LANG": "C.UTF-8",
+            **os.environ, "DIEMCAU_SERVER": self.url, "LANG": "C.UTF-8", "TZ": "<+07>-7",
             "PYTHONIOENCODING": "utf-8",
-        }
-        return subprocess.run(
-            [*argv, arguments[0], "--token-file", str(self.token_file), *arguments[1:]],
-            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        }  # fmt: skip
+        token = ["--token-file", str(self.token_file)]
+        return [*argv, arguments[0], *token, *arguments[1:]], environment
+
+    def begun(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start the technician's command against this district."""
+        argv, environment = self.command_line(*arguments)
+        return subprocess.Popen(
+            argv, env=environment, encoding="utf-8", stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+
+    def command(self, *arguments: str) -> Ended:
+        """Run the technician's command against this district."""
+        return ended(self.begun(*arguments))
 
     def report_keys(self) -> list[tuple[str, str, int]]:
         """Return the key of every report in the server's store."""
@@ -245,7 +302,7 @@ class District:
             "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
             "store": {"url": "sqlite:///diemcau.sqlite"},
             "state_directory": "state",
-            "measure": {"host": "127.0.0.1", "port": self.measure_port},
+            "measure": {"host": "127.0.0.1", "port": self.measure_port} | self.measure,
             "report_interval_seconds": self.report_interval_seconds,
             "silent_after_seconds": self.silent_after_seconds,
             "default_profile": "small",

@@ -1,9 +1,11 @@
-"""Kill -9 of any part in the middle of a stream of reports loses and doubles nothing."""
+"""The end of any part in the middle of a stream of reports loses and doubles nothing."""
 
 import json
 import signal
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.integration.district import District, running_district, wait_until
 POINTS = ("bom-bo", "dak-nhau")
 REPORTS_BEFORE = 5
 REPORTS_AFTER = 5
+REPORTS_HELD = 3
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 Made = dict[tuple[str, str], int]
@@ -53,10 +56,27 @@ def wait_for_stream(district: District, more: int) -> None:
     )
 
 
-def kill_and_restart(district: District, victim: str) -> Made:
-    """Kill -9 and start again; return what a killed agent had made, nothing for another part."""
-    district.parts[victim].stop(signal.SIGKILL)
-    made = made_by(district, victim) if victim in POINTS else {}
+@contextmanager
+def unanswered(district: District, point: str) -> Iterator[None]:
+    """Halt the broker until the agent of ``point`` holds reports back, and while the body runs."""
+    broker = district.parts["mosquitto"].process
+    assert broker is not None
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        wait_until(
+            "the agent holds reports back", lambda: len(held_back(district, point)) >= REPORTS_HELD
+        )
+        yield
+    finally:
+        broker.send_signal(signal.SIGCONT)
+
+
+def end_and_restart(district: District, victim: str, how: signal.Signals) -> Made:
+    """End a part and start it again; return what an agent had made, nothing for another part."""
+    with unanswered(district, victim) if victim in POINTS else nullcontext():
+        exit_code = district.parts[victim].stop(how)
+        made = made_by(district, victim) if victim in POINTS else {}
+    assert exit_code == (0 if how is signal.SIGTERM else -how), district.parts[victim].tail()
     district.parts[victim].start()
     if victim == "server":
         district.wait_for_server()
@@ -77,18 +97,27 @@ def let_all_be_delivered(district: District, made: Made) -> None:
     )
 
 
-@pytest.mark.parametrize("victim", ["server", "mosquitto", "bom-bo"])
-def test_kill_9_loses_and_doubles_no_report(victim: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("victim", "how"),
+    [
+        ("server", signal.SIGKILL),
+        ("mosquitto", signal.SIGKILL),
+        ("bom-bo", signal.SIGKILL),
+        ("server", signal.SIGTERM),
+        ("bom-bo", signal.SIGTERM),
+    ],
+)
+def test_no_end_loses_or_doubles_a_report(victim: str, how: signal.Signals, tmp_path: Path) -> None:
     """Every report that an agent made, the last one too, is in the store exactly once."""
     with running_district(tmp_path, POINTS, report_interval_seconds=1, devices=[]) as district:
         wait_for_stream(district, REPORTS_BEFORE)
-        made = kill_and_restart(district, victim)
+        made = end_and_restart(district, victim, how)
         wait_for_stream(district, REPORTS_AFTER)
         for point in POINTS:
             district.parts[point].stop()
         for point in POINTS:
             for boot, highest in made_by(district, point).items():
-                # What a killed agent had made was read at its death; it makes no more.
+                # What an agent that ended had made was read at its end; it makes no more.
                 made.setdefault(boot, highest)
         let_all_be_delivered(district, made)
 

@@ -1,9 +1,11 @@
 """Plays many scenarios, some of them at once, each in a district of its own."""
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
+from threading import Barrier, BrokenBarrierError
 
 from diemcau_contract.profiles import PlanInFile, Profile
 from tests.lab.runner import Outcome, play, say
@@ -14,11 +16,14 @@ _PLAN = PlanInFile(
     audio_bits_per_second=64_000, video_bits_per_second=1_936_000, frames_per_second=30
 )
 _SMALL_POINTS = 8
+_START_SECONDS = 120.0
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 
 
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     """Play scenarios in ``jobs`` districts at once; outcomes come in the given order.
+
+    A large district has the machine for itself.
 
     Raises:
         LabError: a district or the programs in it could not be started.
@@ -27,10 +32,14 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     for entry in enumerate(scenarios):
         waiting.put(entry)
     points = max(scenario.points for scenario in scenarios)
+    jobs = min(jobs, len(scenarios)) if points <= _SMALL_POINTS else 1
+    # Programs that start take a processor each: nobody measures until all of them stand.
+    all_stand = Barrier(jobs, timeout=_START_SECONDS)
 
     def work() -> list[tuple[int, Outcome]]:
         done: list[tuple[int, Outcome]] = []
-        with Stack(points, PROFILE) as running:
+        with _all_or_none(all_stand), Stack(points, PROFILE) as running:
+            all_stand.wait()
             while True:
                 try:
                     number, scenario = waiting.get_nowait()
@@ -43,9 +52,23 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     if jobs == 1:
         return [outcome for _, outcome in work()]
     with ThreadPoolExecutor(jobs) as pool:
-        parts = [part.result() for part in [pool.submit(work) for _ in range(jobs)]]
+        working = [pool.submit(work) for _ in range(jobs)]
+    failed = [error for one in working if (error := one.exception()) is not None]
+    for error in sorted(failed, key=lambda one: isinstance(one, BrokenBarrierError)):
+        raise error  # the first that failed by itself
+    parts = [one.result() for one in working]
     done = sorted(itertools.chain.from_iterable(parts), key=lambda entry: entry[0])
     return [outcome for _, outcome in done]
+
+
+@contextlib.contextmanager
+def _all_or_none(barrier: Barrier) -> Iterator[None]:
+    """Let nobody wait for one that has failed."""
+    try:
+        yield
+    except BaseException:
+        barrier.abort()
+        raise
 
 
 def by_size(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:

@@ -10,10 +10,12 @@ from typing import Any
 
 import psutil
 
+from diemcau_contract.causes import Cause
 from diemcau_contract.words import Verdict
 from tests.lab import plan
 from tests.lab.expectations import expected_of, pace_of
 from tests.lab.kernel import LabError
+from tests.lab.naming import NAMED_EARLY, NamingWatch
 from tests.lab.scenarios import (
     Background,
     BusyPc,
@@ -55,6 +57,9 @@ class PointOutcome:
     """Packets counted by the receiver minus those that arrived, by direction."""
     rtt_error_seconds: float | None = None
     """Reported idle median minus the delays that were set."""
+    named_seconds: float | None = None
+    """From the end of the step that can see it until the cause was named; None where it was not
+    named before the result, or is none that must be."""
     host_warning: bool = False
     """Only the PC itself was complained of (its clock, its load): as for the line, ready."""
     capacity_errors: Mapping[str, float] = field(default_factory=dict)
@@ -147,7 +152,7 @@ def play(stack: Stack, scenario: Scenario) -> Outcome:
 def _play_once(stack: Stack, scenario: Scenario) -> Outcome:
     begun, before = time.monotonic(), psutil.cpu_times()
     try:
-        result, recorder = _run(stack, scenario)
+        result, recorder, watch = _run(stack, scenario)
     except LabError as error:
         busy = _busy_ratio(before)
         seconds = time.monotonic() - begun
@@ -161,7 +166,10 @@ def _play_once(stack: Stack, scenario: Scenario) -> Outcome:
     }
     rows = {row["point"]: row for row in result["points"]}
     points = tuple(
-        _outcome(stack, scenario, number, rows[point_id(number)], realised)
+        replace(
+            _outcome(stack, scenario, number, rows[point_id(number)], realised),
+            named_seconds=_named(watch, scenario, number, rows[point_id(number)]),
+        )
         for number in range(1, scenario.points + 1)
     )
     return Outcome(
@@ -183,7 +191,7 @@ def _busy_ratio(before: Any) -> float:
     return 1 - free / total if total else 0.0
 
 
-def _run(stack: Stack, scenario: Scenario) -> tuple[dict[str, Any], TruthRecorder]:
+def _run(stack: Stack, scenario: Scenario) -> tuple[dict[str, Any], TruthRecorder, NamingWatch]:
     own = [fault.point for fault in scenario.faults if isinstance(fault, ClockStep)]
     for number in own:
         stack.restart_agent(number, own_clock=True)
@@ -197,12 +205,25 @@ def _run(stack: Stack, scenario: Scenario) -> tuple[dict[str, Any], TruthRecorde
     time.sleep(_SETTLE_SECONDS)
     recorder = TruthRecorder(stack.district.counters)
     try:
-        with _background(stack, scenario), recorder:
+        with _background(stack, scenario), recorder, NamingWatch(stack.running_test) as watch:
             command = stack.test(scenario.points, capacity=scenario.capacity)
             with _faults(stack, scenario.faults):
-                return command.result(), recorder
+                return command.result(), recorder, watch
     finally:
         stack.district.reshape({})
+
+
+def _named(
+    watch: NamingWatch, scenario: Scenario, number: int, row: dict[str, Any]
+) -> float | None:
+    if row["cause"] not in NAMED_EARLY:
+        return None
+    came = [
+        fault.after_seconds
+        for fault in scenario.faults
+        if fault.point == number and isinstance(fault, KillAgent | ClockStep)
+    ]
+    return watch.delay_seconds(point_id(number), Cause(row["cause"]), came[0] if came else None)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -31,6 +32,7 @@ _READY_SECONDS = 60.0
 _TEST_SECONDS = 150.0
 _POLL_SECONDS = 0.2
 _STEPPED_CLOCK = Path(__file__).parent / "stepped_clock"
+_BEGUN = re.compile(r"test (\S+) of \d+ points begins")
 _OFFSET = struct.Struct("=q")
 _PROGRAMS = Path(sys.executable).parent
 
@@ -148,6 +150,12 @@ class Stack:
                 return json.loads(connection.getresponse().read())
 
         return kernel.inside(self.district.names.hub, ask)
+
+    def running_test(self) -> dict[str, Any] | None:
+        """Return the progress of the test that runs, or None."""
+        begun = _BEGUN.findall(self.log_tail("server"))
+        shown = self.get(f"/api/v1/tests/{begun[-1]}") if begun else {}
+        return shown if "elapsed_seconds" in shown and "phase" in shown else None
 
     def _start(self) -> None:
         names = self.district.names

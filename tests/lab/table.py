@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.lab.naming import NAMED_EARLY
 from tests.lab.runner import Outcome, PointOutcome
 
 
@@ -64,6 +65,12 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "cause_right_ratio": _share(caused, lambda point: point.cause_right),
         "host_warnings": sum(point.host_warning for point in points),
         "points_flipped": _flipped(points),
+        "named_early_seconds": _spread(
+            [point.named_seconds for point in counted if point.named_seconds is not None]
+        ),
+        "named_only_at_the_end": sum(
+            point.cause in NAMED_EARLY and point.named_seconds is None for point in counted
+        ),
         "false_ready": sum(point.false_ready for point in counted),
         "loss_error_ratio": _spread(losses),
         "count_error_packets": _spread(counts),
@@ -97,6 +104,7 @@ def _document_point(point: PointOutcome) -> dict[str, Any]:
         "verdict": point.verdict,
         "cause": point.cause,
         "findings": list(point.findings),
+        "named_seconds": point.named_seconds,
         "host_warning": point.host_warning,
         "losses": dict(point.losses),
         "loss_errors": dict(point.loss_errors),

@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from diemcau_contract.packets.capacity import LOAD_PAYLOAD_TYPE
 from diemcau_contract.packets.control import Open, pack_control
 from diemcau_contract.packets.rehearsal import REHEARSAL_BYTES
+from diemcau_contract.packets.stamp import StampRequest, ntp_from_unix_ns, pack_stamp_request
 from diemcau_contract.words import StepKind
 from diemcau_line import protocol
 from diemcau_line.light import LightFlow
@@ -35,8 +38,10 @@ from diemcau_line.protocol import (
     ReportCounters,
     RunStep,
     StartHub,
+    StepPlanned,
 )
-from tests.line.ends import PLAN, TICKET_KEY, End, Hall, Relay, start_hall
+from diemcau_line.sockets import DATAGRAM_BYTES
+from tests.line.ends import PLAN, TICKET_KEY, End, Hall, Relay, after, start_hall
 
 
 @pytest.fixture
@@ -207,6 +212,25 @@ def test_rubbish_is_counted_and_nothing_more(hall: Hall, point: End) -> None:
     assert {"too_short", "unknown_ssid", "unknown_flow", "bad_version"} <= set(counters.rejected)
 
 
+def test_a_datagram_longer_than_any_of_ours_is_not_even_looked_at(hall: Hall, point: End) -> None:
+    """Of whichever kind it seems, up to what UDP carries: too long, no answer, and on it goes."""
+    key = bytes.fromhex(hall.secret(1) * 2)
+    genuine = pack_stamp_request(StampRequest(0, ntp_from_unix_ns(time.time_ns()), 1, 1), key)
+    starts = [genuine, b"\x80", bytes([0x80, LOAD_PAYLOAD_TYPE]), b"\xd1\x65\x6d\x63\x01\x01"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(genuine.ljust(DATAGRAM_BYTES, b"\0"), ("127.0.0.1", hall.port))
+        for start in starts:
+            for size in (DATAGRAM_BYTES + 1, 65_507):
+                stranger.sendto(start.ljust(size, b"\0"), ("127.0.0.1", hall.port))
+        point.ask(hall.open_point(2), Opened)
+        answer = stranger.recv(65_507)
+        assert select.select([stranger], [], [], 0)[0] == []
+    counters = hall.hub.ask(ReportCounters(), HubCounters)
+
+    assert len(answer) == DATAGRAM_BYTES  # the longest that may be one of ours
+    assert counters.rejected == {"too_long": 2 * len(starts)}
+
+
 def test_abort_at_the_hub_stops_the_points_traffic(hall: Hall, point: End) -> None:
     """STOP reaches the point, which says so; no step result follows."""
     point.ask(hall.open_point(1), Opened)
@@ -233,7 +257,7 @@ def test_a_point_that_never_came_is_told(hall: Hall, point: End) -> None:
     """A flow that was not opened has no figures, the others do."""
     point.ask(hall.open_point(1), Opened)
     hall.hub.wait(FlowOpened)
-    hall.hub.send(RunStep("t", 1, StepKind.REHEARSAL, (1, 2), 1.0, 0.2, 0.5))
+    hall.hub.send(RunStep("t", 1, StepKind.REHEARSAL, (1, 2), 1.0, after(0.2), 0.5))
     flows = hall.hub.wait(HubStepResult).flows
 
     assert [(one.flow, one.opened, one.up is None) for one in flows] == [
@@ -247,7 +271,7 @@ def test_commands_out_of_place_fail_by_name(hall: Hall, point: End) -> None:
     assert hall.hub.ask(Abort("other"), Failed).reason == "unknown_test"
     assert hall.hub.ask(hall.open_point(1), Failed).reason == "wrong_role"
     assert point.ask(CloseTest("t"), Failed).reason == "wrong_role"
-    over = RunStep("t", 1, StepKind.MARGIN, (77,), 1.0, 0.1, 1.0)
+    over = RunStep("t", 1, StepKind.MARGIN, (77,), 1.0, after(0.1), 1.0)
     assert hall.hub.ask(over, Failed).reason == "unknown_flow"
     order = HubFlow("p1", 1, hall.secret(1), PLAN, PLAN)
     assert hall.hub.ask(OpenTest("u", (order,), 10.0), Failed).reason == "test_running"
@@ -259,11 +283,26 @@ def test_commands_out_of_place_fail_by_name(hall: Hall, point: End) -> None:
     assert failed.detail == f"127.0.0.1 UDP port {hall.port}: Address already in use"
 
 
+def test_a_steps_start_is_a_time_that_all_processes_share(hall: Hall, point: End) -> None:
+    """Told earlier or later it is the same instant; too far ahead it is refused."""
+    point.ask(hall.open_point(1), Opened)
+    ahead = after(60.0)
+    early = hall.hub.ask(RunStep("t", 1, StepKind.IDLE, (1,), 0.0, ahead, 1.0), StepPlanned)
+    hall.step({1: point}, number=2, kind=StepKind.IDLE, ratio=0.0)
+    hall.hub.wait(HubStepResult)
+    late = hall.hub.ask(RunStep("t", 3, StepKind.IDLE, (1,), 0.0, ahead, 1.0), StepPlanned)
+    far = RunStep("t", 4, StepKind.IDLE, (1,), 0.0, after(301.0), 1.0)
+
+    # The step between them took more than a second, the two looks at the clocks next to nothing.
+    assert abs(late.starts_at_hub_ns - early.starts_at_hub_ns) < 500_000_000
+    assert hall.hub.ask(far, Failed).reason == "over_limit"
+
+
 def test_a_step_above_the_ticket_is_refused(hall: Hall, point: End) -> None:
     """The hub sends nothing that its own ticket does not allow."""
     point.ask(hall.open_point(1, ticket=hall.ticket(1, max_bits_per_second=500_000)), Opened)
     hall.hub.wait(FlowOpened)
-    step = RunStep("t", 1, StepKind.REHEARSAL, (1,), 1.0, 0.1, 1.0)
+    step = RunStep("t", 1, StepKind.REHEARSAL, (1,), 1.0, after(0.1), 1.0)
 
     assert hall.hub.ask(step, Failed).reason == "over_limit"
 

@@ -1,5 +1,6 @@
 """The wheel as a room's or the district's machine gets it."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,19 +12,39 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.server.district import FILE
+from tests.server.processes import ANY_PORTS, start, stopped, wait_healthy, wait_ready
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"diemcau_contract", "diemcau_line", "diemcau_agent", "diemcau_server"}
-COMMANDS = {"agent": ["diemcau-agent"], "server": ["diemcau", "diemcau-server"]}
+ROOM = """\
+schema: diemcau.agent/1
+hub: bu-dang
+point: bom-bo
+broker: {url: "mqtt://127.0.0.1:1883"}
+state_directory: state
+devices:
+- kind: camera
+  source: {format: lavfi, url: "testsrc2=size=640x360:rate=30,noise=alls=4:allf=t,realtime"}
+- kind: microphone
+  source: {format: lavfi, url: "anoisesrc=amplitude=0.02:color=pink:seed=7"}
+"""
 
 pytestmark = pytest.mark.packaging
 
 
+def started(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, away from this environment's own packages."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8",
+        check=False, timeout=100,
+    )  # fmt: skip
+
+
 def run(*command: str | Path) -> str:
     """Output of a program that must succeed; what it said otherwise is the failure."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=100
-    )
+    done = started(*command)
     assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -81,13 +102,58 @@ def test_the_wheel_states_its_licence_and_extras(wheel: Path) -> None:
     assert {"agent", "server"} <= set(metadata.get_all("Provides-Extra", []))
 
 
-@pytest.mark.parametrize("extra", COMMANDS)
-def test_commands_run_with_their_extra_alone(extra: str, wheel: Path, tmp_path: Path) -> None:
-    """A room's machine has no server libraries and the district's has no camera libraries."""
-    programs = installed(wheel, extra, tmp_path / extra)
+def told_what_to_install(program: Path, extra: str) -> bool:
+    """Say whether a command without its libraries names the extra, in one line, and ends with 2."""
+    for language, sentence in (
+        ("vi", "Chưa cài các thư viện mà lệnh này cần; hãy chạy:"),
+        ("en", "The libraries that this command needs are not installed; run:"),
+    ):
+        done = started(program, "--lang", language)
+        said = f"{program.name}: {sentence} pip install 'diemcau[{extra}]'\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    return True
 
-    for command in COMMANDS[extra]:
-        assert command in run(programs / command, "--help")
+
+def test_a_room_looks_at_its_devices_with_its_extra_alone(wheel: Path, tmp_path: Path) -> None:
+    """Real frames and samples are judged; the hub's commands name their own extra."""
+    programs = installed(wheel, "agent", tmp_path / "agent")
+    config = tmp_path / "agent.yaml"
+    config.write_text(ROOM, encoding="utf-8")
+    agent = programs / "diemcau-agent"
+
+    looked = json.loads(run(agent, "check", "camera", "microphone", "--config", config, "--json"))
+    status = started(agent, "status", "--config", config, "--lang", "en")
+
+    found = {row["key"]: row["status"] for row in looked["rows"]}
+    assert found == {"camera.main": "ok", "microphone.main": "ok"}
+    assert (status.returncode, status.stdout) == (
+        3,
+        "bu-dang/bom-bo: UNKNOWN\n"
+        "the agent does not run: restart the PC, or phone the hub's technician.\n",
+    )
+    assert told_what_to_install(programs / "diemcau", "server")
+    assert told_what_to_install(programs / "diemcau-server", "server")
+
+
+def test_the_hall_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> None:
+    """The server answers on its port and to its own command; the room's names its own extra."""
+    programs = installed(wheel, "server", tmp_path / "server")
+    config, ready_file = tmp_path / "district.yaml", tmp_path / "ready.json"
+    config.write_text(FILE + ANY_PORTS, encoding="utf-8")
+    process = start(config, "--ready-file", ready_file, program=[programs / "diemcau-server"])
+    try:
+        ready = wait_ready(ready_file, process)
+        wait_healthy(ready["http"])
+        board = json.loads(run(programs / "diemcau", "status", "--json", "--server", ready["http"]))
+        stopped(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+    states = {point["point"]: point["state"] for point in board["points"]}
+    assert states["bom-bo"] == "never_seen"
+    assert told_what_to_install(programs / "diemcau-agent", "agent")
 
 
 @pytest.mark.parametrize("name", ["run.txt", "dev.txt"])

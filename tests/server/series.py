@@ -11,8 +11,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from diemcau_contract.messages import HostState
-from diemcau_contract.result import Capacity
 from diemcau_contract.words import Verdict
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import load_config
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, Family, Labels, Sample, point_samples
@@ -90,8 +90,8 @@ def crowded_board(folder: Path, points: int, now: datetime, hubs: int = 1) -> Bo
         board.on_report(seen.model_copy(update={"hub": key.hub}), now)
         result = ended_test(Verdict.READY, point=key.point)
         board.test_ended(key.hub, [key.point], result.model_copy(update={"started_at": now}))
-        record.capacity = Capacity(
-            up_bits_per_second=2e7, down_bits_per_second=5e7, measured_at=now
+        record.capacity = LineCapacity(
+            now, DirectionCapacity(2e7, "line"), DirectionCapacity(5e7, "cap")
         )
     return board
 

@@ -2,58 +2,35 @@
 
 import asyncio
 import json
-import os
+import re
 import shutil
-import signal
+import socket
+import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import aiomqtt
 import pytest
 
 from diemcau_contract.codec import decode_down
-from diemcau_contract.messages import Ack, Settings
+from diemcau_contract.messages import MAX_MESSAGE_BYTES, Ack, Settings
 from diemcau_contract.topics import Down, all_down
 from diemcau_server.link import BrokerAddress
 from tests.server.district import FILE
+from tests.server.processes import (
+    ANY_PORTS,
+    PATIENCE_SECONDS,
+    fetch,
+    start,
+    stopped,
+    wait_ready,
+)
 from tests.server.reports import TOPIC, payload, report
-
-PATIENCE_SECONDS = 30.0
-ANY_PORTS = "http: {port: 0}\nbroker: {url: embedded, port: 0}\n"
-
-
-def start(file: Path, *more: str) -> "subprocess.Popen[str]":
-    """Start the server on ``file``."""
-    command = [sys.executable, "-m", "diemcau_server", "run", "--config", str(file), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_ready(file: Path, process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Return what the ready file says, once it is there."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if file.exists():
-            ready: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return ready
-        time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"not ready: {process.communicate()[1]}")
-
-
-def fetch(address: str) -> tuple[int, bytes]:
-    """Return status and body."""
-    try:
-        with urlopen(address, timeout=PATIENCE_SECONDS) as answer:  # our own server
-            return answer.status, answer.read()
-    except HTTPError as error:
-        return error.code, error.read()
 
 
 @pytest.fixture
@@ -107,16 +84,95 @@ def test_a_server_starts_serves_and_stops(
     status, text = fetch(ready["http"] + "/metrics")
     assert status == 200
     assert b'diemcau_ingest_messages_total{result="accepted"} 1.0' in text
+    assert stopped(process).splitlines()[-1].endswith("stopped")
+
+
+def test_promtool_finds_nothing_in_its_metrics(
+    running: tuple[dict[str, Any], "subprocess.Popen[str]"],
+) -> None:
+    """Series of points that never spoke pass Prometheus' own checker, too."""
     promtool = shutil.which("promtool")
-    if promtool is not None:
-        check = [promtool, "check", "metrics"]
-        done = subprocess.run(check, input=text, capture_output=True, check=False)
-        assert (done.returncode, done.stderr) == (0, b"")
-    os.kill(process.pid, signal.SIGTERM)
-    _, log = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 0
-    assert "Traceback" not in log
-    assert log.splitlines()[-1].endswith("stopped")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    _, text = fetch(running[0]["http"] + "/metrics")
+    check = [promtool, "check", "metrics"]
+    done = subprocess.run(check, input=text, capture_output=True, check=False)
+    assert b'point="dak-nhau"' in text
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def changed(**changes: Any) -> bytes:
+    """Return a point's report with some keys changed."""
+    return json.dumps(json.loads(payload(report(2))) | changes).encode()
+
+
+BAD_MESSAGES = (
+    ("bom-bo", b"\xff{", "not_json"),
+    ("bom-bo", b" " * (MAX_MESSAGE_BYTES + 1), "too_large"),
+    ("bom-bo", changed(schema="diemcau.report/2"), "wrong_version"),
+    ("bom-bo", changed(surprise=1), "invalid"),
+    ("dak-nhau", changed(), "wrong_point"),
+    ("nobody", changed(point="nobody"), "unknown_point"),
+)
+"""A point's topic, what is sent to it, and the reason by which it is counted."""
+BAD_PACKETS = (
+    (b"", "too_short"),
+    (b"x" * 40, "too_short"),
+    (bytes(65_507), "too_long"),
+    (b"\xd1\x65\x6d\x63\x09\x01" + bytes(40), "bad_version"),
+    (b"\xff" * 60, "not_ours"),
+    (b"\x80" + bytes(60), "unknown_flow"),
+)
+"""A datagram to the measuring port and the reason by which it is counted."""
+
+
+def counted(text: bytes, name: str) -> dict[str, float]:
+    """Return the values above zero of a counter of the metrics, by its last label."""
+    found = re.findall(rf'(?m)^{name}\{{(?:process="1",)?\w+="(\w+)"\}} (\S+)$', text.decode())
+    return {label: float(value) for label, value in found if float(value)}
+
+
+async def misbehave(ready: dict[str, Any]) -> None:
+    """Send everything that is bad, then a good report, and wait for its acknowledgement."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for octets, _ in BAD_PACKETS:
+            stranger.sendto(octets, ("127.0.0.1", ready["measure_port"]))
+    address = BrokerAddress.of(ready["broker"])
+    async with aiomqtt.Client(address.host, address.port) as point:
+        for name, content, _ in BAD_MESSAGES:
+            await point.publish(TOPIC.format(point=name), content, qos=1)
+    await converse(ready["broker"])
+
+
+def test_all_that_is_bad_is_counted_by_name_and_kept_aside(
+    running: tuple[dict[str, Any], "subprocess.Popen[str]"],
+) -> None:
+    """Over the real broker and the real port: exact counts, each message aside, no crash."""
+    ready, process = running
+    asyncio.run(misbehave(ready))
+    packets = {reason: 0.0 for _, reason in BAD_PACKETS}
+    for _, reason in BAD_PACKETS:
+        packets[reason] += 1
+    text = b""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while counted(text, "diemcau_measure_rejected_total") != packets:
+        assert time.monotonic() < deadline, counted(text, "diemcau_measure_rejected_total")
+        time.sleep(0.2)  # the measuring process is asked for its counters every few seconds
+        _, text = fetch(ready["http"] + "/metrics")
+
+    messages = counted(text, "diemcau_ingest_messages_total")
+    assert messages == {"accepted": 1, "invalid": len(BAD_MESSAGES), "other": 1}
+    quarantined = counted(text, "diemcau_ingest_quarantined_total")
+    assert quarantined == {reason: 1 for _, _, reason in BAD_MESSAGES}
+    assert fetch(ready["http"] + "/healthz")[0] == 200
+    stopped(process)
+    store = Path(ready["token_file"]).parent / "state" / "diemcau.sqlite"
+    with closing(sqlite3.connect(store)) as opened:
+        aside = opened.execute("SELECT topic, reason, payload_bytes FROM quarantine ORDER BY id")
+        assert aside.fetchall() == [
+            (TOPIC.format(point=point), reason, len(content))
+            for point, content, reason in BAD_MESSAGES
+        ]
 
 
 def test_a_taken_port_is_told_in_one_line(

@@ -1,5 +1,6 @@
 """The server's file: what it gives, and what is said of each mistake."""
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from diemcau_contract.errors import DocumentError
 from diemcau_server.__main__ import EXIT_OK, EXIT_USAGE, main
 from diemcau_server.config import load_config
 from diemcau_server.secret_files import make_token
+from tests.privileges import make_unreadable, run_bound_by_modes
 from tests.server.district import FILE
 
 BAD = Path(__file__).parent / "bad"
@@ -41,6 +43,16 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     ),
     "missing_key": (":4: hubs[0].name: missing; this key is required",),
     "out_of_range": (":2: http.port: must be at most 65535 (got 99999)",),
+    "process_ports": (
+        ":2: measure: 7 processes need the ports 65530 to 65536; the last port is 65535",
+    ),
+    "processes_out_of_range": (":2: measure.processes: must be at least 1 (got 0)",),
+    "quiet_hours": (
+        ":2: measure.capacity_schedule.start: must be a time such as '01:30' (got '25:00')",
+        ":2: measure.capacity_schedule.end: must be a time such as '01:30' (got 3)",
+        ":2: measure.capacity_schedule.every_days: must be at least 1 (got 0)",
+    ),
+    "quiet_hours_none": (":2: measure.capacity_schedule: start and end must not be the same",),
     "secret_missing": (
         ":2: broker.password_file: secret file {bad}/no-such-file cannot be "
         "read: No such file or directory",
@@ -95,6 +107,16 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     ),
     "missing_key": (":4: hubs[0].name: thiếu khóa bắt buộc này",),
     "out_of_range": (":2: http.port: không được lớn hơn 65535 (đang là 99999)",),
+    "process_ports": (
+        ":2: measure: 7 tiến trình cần các cổng 65530 đến 65536; cổng lớn nhất là 65535",
+    ),
+    "processes_out_of_range": (":2: measure.processes: không được nhỏ hơn 1 (đang là 0)",),
+    "quiet_hours": (
+        ":2: measure.capacity_schedule.start: phải là giờ và phút, ví dụ '01:30' (đang là '25:00')",
+        ":2: measure.capacity_schedule.end: phải là giờ và phút, ví dụ '01:30' (đang là 3)",
+        ":2: measure.capacity_schedule.every_days: không được nhỏ hơn 1 (đang là 0)",
+    ),
+    "quiet_hours_none": (":2: measure.capacity_schedule: start và end phải khác nhau",),
     "secret_missing": (
         ":2: broker.password_file: tệp bí mật {bad}/no-such-file không đọc được: không có tệp này",
     ),
@@ -199,6 +221,48 @@ def test_a_secret_file_that_is_no_secret_is_refused(
     (problem,) = caught.value.problems
     assert str(problem) == f"{file}: http.token_file: secret file {token} {what.en}"
     assert problem.what.vi == f"tệp bí mật {token} {what.vi}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX file modes")
+@pytest.mark.parametrize(
+    ("how", "language", "said"),
+    [
+        ("closed", "vi", "không đọc được: không có quyền đọc"),
+        ("closed", "en", "cannot be read: Permission denied"),
+        ("folder", "vi", "không đọc được: đây là thư mục"),
+        ("folder", "en", "cannot be read: Is a directory"),
+    ],
+)
+def test_secrets_that_may_not_be_read_end_the_server(
+    how: str, language: str, said: str, tmp_path: Path
+) -> None:
+    """The system's refusal of each secret is one problem with line and key; exit code 2."""
+    for name in ("token", "broker-password", "store-password"):
+        make_unreadable(tmp_path / name, how)
+    file = tmp_path / "district.yaml"
+    lines = (
+        "broker: {url: 'mqtt://h', username: hub, password_file: broker-password}",
+        "store: {url: 'postgresql://h/diemcau', password_file: store-password}",
+        "http: {token_file: token}",
+    )
+    file.write_text(FILE + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    first = FILE.count("\n") + 1
+    ended = run_bound_by_modes("diemcau_server", "run", "--config", str(file), "--lang", language)
+    headline, secret = {
+        "vi": ("Tệp cấu hình có 3 lỗi:", "tệp bí mật"),
+        "en": ("Configuration has 3 problems:", "secret file"),
+    }[language]
+    told = [
+        f"  {file}:{first + line}: {key}: {secret} {tmp_path / name} {said}"
+        for line, (key, name) in enumerate(
+            [
+                ("broker.password_file", "broker-password"),
+                ("store.password_file", "store-password"),
+                ("http.token_file", "token"),
+            ]
+        )
+    ]
+    assert ended == (2, "", "".join(f"{line}\n" for line in (headline, *told)))
 
 
 def test_the_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
@@ -17,6 +18,7 @@ from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import BrokerError, PublishError
 from diemcau_server.link import BACKOFF_CAP_SECONDS, Backoff, BrokerAddress, Link
 from tests.brokers import Mosquitto, free_port, mosquitto_program
+from tests.handbroker import Moment, complaints_of_a_stop, hand_broker
 
 PATIENCE_SECONDS = 20.0
 TOPIC = "diemcau/v1/bu-dang/bom-bo/up/report"
@@ -116,6 +118,42 @@ async def test_no_broker_at_all_is_told_plainly() -> None:
     await until(lambda: (link.trouble or "").startswith(start))
     assert not task.done()
     await end(task)
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_a_stop_at_any_moment_is_no_error(moment: Moment) -> None:
+    """A stop while connecting, or just as the session is lost, ends the link without a word."""
+    async with hand_broker() as broker:
+        link = Link(BrokerAddress("127.0.0.1", broker.port), lambda *_: None)
+
+        async def until_session() -> Any:
+            await broker.grant()
+            await link.connected.wait()
+            return link._client
+
+        said = await complaints_of_a_stop(moment, broker, link.run(), until_session)
+    assert said == []
+
+
+async def test_a_stop_is_heeded_where_the_broker_takes_nothing_more() -> None:
+    """A goodbye that does not get out in time is no lost session: the link ends."""
+    async with hand_broker() as broker:
+        link = Link(BrokerAddress("127.0.0.1", broker.port), lambda *_: None, backoff=NO_WAIT)
+        task = asyncio.create_task(link.run())
+        await broker.meet()
+        broker.welcome()
+        await broker.grant()
+        await link.connected.wait()
+        assert link._client is not None
+        link._client.timeout = 0.05
+        # More than the buffers of a loopback connection hold.
+        much = (link.publish("much", bytes(200_000)) for _ in range(100))
+        refused = await asyncio.gather(*much, return_exceptions=True)
+        assert {type(one) for one in refused} == {PublishError}
+        task.cancel()
+        await asyncio.wait([task])
+        await broker.until_gone()
+    assert task.cancelled()
 
 
 def test_the_embedded_broker_stays_on_loopback() -> None:

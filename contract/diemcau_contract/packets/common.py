@@ -17,6 +17,7 @@ class PacketFault(StrEnum):
     """Why a packet is dropped (fixed set: it is a metric label)."""
 
     TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
     NOT_OURS = "not_ours"
     BAD_VERSION = "bad_version"
     UNKNOWN_KIND = "unknown_kind"

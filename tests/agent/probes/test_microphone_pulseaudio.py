@@ -1,5 +1,6 @@
 """The microphone probe against a private PulseAudio with virtual devices."""
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diemcau_agent.__main__ import main
 from diemcau_agent.probes.frame import run_probe
+from tests.agent.processes import write_config
 
 LIMIT_SECONDS = 60.0
 
@@ -38,6 +41,14 @@ class PrivatePulse:
         while subprocess.run(self._pactl("info"), capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, "PulseAudio does not answer"
             assert self._process.poll() is None, "PulseAudio ended"
+
+    def wait_for_recorder(self) -> None:
+        """Wait until a program records from this server."""
+        listed = self._pactl("list", "short", "source-outputs")
+        deadline = time.monotonic() + 20
+        # What remaps the microphone reads its own source: that one is always listed.
+        while subprocess.run(listed, capture_output=True, check=True).stdout.count(b"\n") < 2:
+            assert time.monotonic() < deadline, "nobody records"
 
     def control(self, *arguments: str) -> None:
         """Run pactl against this server."""
@@ -131,22 +142,51 @@ def test_an_input_without_signal_is_digital_silence() -> None:
     assert (result.status, result.causes) == ("bad", ("digital_silence",)), log
 
 
-def test_an_input_that_somebody_records_is_in_use(pulse: PrivatePulse) -> None:
-    """Another program's recording is grey, with its name, and is not listened to."""
+@contextlib.contextmanager
+def recorded(pulse: PrivatePulse) -> Iterator[None]:
+    """Let another program record the microphone."""
     recorder = subprocess.Popen(
         ["parec", f"--server={pulse.server}", "--device=ceiling_mic", "--raw"],
         stdout=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 20
-        result, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
-        while result.status != "in_use" and time.monotonic() < deadline:
-            result, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
+        pulse.wait_for_recorder()
+        yield
     finally:
         recorder.terminate()
         recorder.wait(10)
+
+
+def test_an_input_that_somebody_records_is_in_use(pulse: PrivatePulse) -> None:
+    """Another program's recording is grey, with its name, and is not listened to."""
+    with recorded(pulse):
+        result, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
     assert (result.status, result.causes) == ("in_use", ("busy",)), log
     assert "pa" in str(result.values["held_by"])
+
+
+@pytest.mark.parametrize(
+    ("language", "device", "expected"),
+    [
+        ("vi", "ceiling_mic", (0, "  Micro  đang dùng  chương trình khác đang dùng\n")),
+        ("en", "ceiling_mic", (0, "  Microphone  in use  used by another program\n")),
+        ("vi", "Jabra", (1, "  Micro  LỖI  không thấy thiết bị\n\nViệc cần làm, theo thứ tự:\n"
+                            "  1. Kiểm tra micro: cắm lại dây USB, bật nguồn thiết bị.\n")),
+        ("en", "Jabra", (1, "  Microphone  BAD  device not found\n\nWhat to do, in this order:\n"
+                            "  1. Check the microphone: replug its USB cable, switch it on.\n")),
+    ],
+)  # fmt: skip
+def test_check_says_what_is_busy_and_what_is_missing(
+    language: str, device: str, expected: tuple[int, str],
+    pulse: PrivatePulse, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A microphone in use asks nothing of anybody: exit code 0; a missing one does: 1."""
+    source = f"{{format: system, url: {device}}}"
+    config = write_config(tmp_path, 1883, f"devices: [{{kind: microphone, source: {source}}}]\n")
+    with recorded(pulse), pytest.raises(SystemExit) as left:
+        main(["check", "microphone", "--config", str(config), "--lang", language])
+
+    assert (left.value.code, capsys.readouterr().out) == expected
 
 
 def test_a_missing_input_is_told_from_a_missing_server(
