@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from diemcau_contract.causes import Cause, Text
-from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_contract.causes import Text
+from diemcau_contract.words import Verdict
 from diemcau_line.protocol import HubCounters
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.exposition import CHUNK_BYTES, header
@@ -19,8 +18,8 @@ from diemcau_server.hub_series import HUB_FAMILIES
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, REPORTED
 from diemcau_server.state import Board, Judged, PointKey, Restored
-from tests.server.reports import NOW, Clock, full_test, report, small_config
-from tests.server.series import crowded_board, openmetrics_families, scraped
+from tests.server.reports import NOW, Clock, report, small_config
+from tests.server.series import crowded_board, full_board, openmetrics_families, scraped
 
 
 @pytest.fixture
@@ -32,23 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
     """A board of which one point has reported everything that there is."""
-    made = Board.of(small_config(tmp_path))
-    devices = [
-        DeviceResult(kind=DeviceKind.CAMERA, status=Status.BAD, causes=(Cause.MISSING,)),
-        DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE),
-        DeviceResult(kind=DeviceKind.SPEAKER, status=Status.UNKNOWN),
-    ]
-    host = HostState(
-        cpu_ratio=0.5, memory_ratio=0.5, disk_free_bytes=10**9, medium="cable",
-        interface_bits_per_second=1e8, clock_synchronised=True, on_mains=True, status=Status.OK,
-    )  # fmt: skip
-    works = [DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK), *devices[1:]]
-    made.on_report(report(1, devices=works, host=host), NOW)
-    made.on_report(report(2, devices=devices, host=host), NOW)
-    made.test_ended("bu-dang", ["bom-bo"], full_test())
-    capacity = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"))
-    made.capacity_measured("bu-dang", "bom-bo", capacity)
-    return made
+    return full_board(tmp_path)
 
 
 def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
