@@ -1,5 +1,5 @@
 #!/bin/sh
-# What Prometheus and Alertmanager themselves say of deploy/: rules, their tests, configurations.
+# What Prometheus and Alertmanager themselves say: of /metrics, rules, their tests, configurations.
 # Without their programs the checks are named and left out; with CI=true that is a failure.
 set -eu
 PATH="$PATH:/usr/sbin:/sbin"
@@ -17,6 +17,10 @@ run() {
     }
 }
 
+if command -v promtool >/dev/null; then
+    exposed=$(.venv/bin/python -m tests.deploy.exposed)
+    printf '%s\n' "$exposed" | promtool check metrics
+fi
 run promtool check rules deploy/prometheus/rules/*.yml
 run promtool check config --syntax-only deploy/prometheus/prometheus.yml
 run promtool test rules tests/deploy/rules/*.yml

@@ -8,7 +8,7 @@ a point that never spoke. No series bears a time stamp (decisions 0008 and 0030)
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,17 +51,6 @@ class Metrics(ServerSeries):
         super().__init__()
         self._clock = clock
         self._exposition = Exposition(board)
-        self._measure_totals: Mapping[str, int] = {}
-
-    def measure_rejected(self, totals: Mapping[str, int]) -> None:
-        """Take the measuring process's totals by reason, which fall when it was restarted."""
-        restarted = any(
-            totals.get(reason, 0) < before for reason, before in self._measure_totals.items()
-        )
-        before_of = {} if restarted else self._measure_totals
-        for reason, total in totals.items():
-            self.measure_rejections.labels(reason).inc(total - before_of.get(reason, 0))
-        self._measure_totals = dict(totals)
 
     def took_live(self, report: Report, received_at: datetime) -> None:
         """Note how old a live report was; without a clock offset nobody knows."""

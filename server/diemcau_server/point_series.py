@@ -13,6 +13,7 @@ from diemcau_contract.measurements import Quantiles, StampStatistics
 from diemcau_contract.messages import AgentState, DeviceResult, HostState, Report
 from diemcau_contract.result import LineResult
 from diemcau_contract.words import Direction, PointState, Status
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.flows import planned_bits_per_second
 from diemcau_server.state import Judged, PointView
 from diemcau_server.watch import WatchLimits, checks
@@ -108,6 +109,7 @@ _TESTED = (
     _gauge("link_jitter_seconds", "Jitter (RFC 3550) of the planned traffic in the last test"),
     _gauge("link_rehearsal_loss_ratio", "Share of the planned traffic lost in the last test"),
     _gauge("link_throughput_bytes_per_second", "Capacity of the line at the IP layer (RFC 9097)"),
+    _gauge("link_throughput_is_lower_bound", "Whether the line may carry more than was measured"),
     _gauge("device_level_ratio", "Level of the device's sound in the last test, 1 is full scale"),
     _gauge("device_frames_per_second", "Pictures that the camera gave in the last test"),
 )
@@ -123,12 +125,8 @@ def point_samples(view: PointView, limits: WatchLimits) -> Samples:
         yield from _report_samples(view, view.report, limits)
     if view.judged is not None:
         yield from _test_samples(view.judged)
-    if view.capacity is not None:
-        rates = (view.capacity.up_bits_per_second, view.capacity.down_bits_per_second)
-        for direction, bits in zip(Direction, rates, strict=True):
-            if bits is not None:
-                labels = (("direction", str(direction)),)
-                yield Sample("diemcau_link_throughput_bytes_per_second", labels, bits / 8)
+    if view.capacity is not None and view.capacity_valid:
+        yield from _capacity_samples(view.capacity)
 
 
 def is_ready(view: PointView) -> bool:
@@ -157,8 +155,8 @@ def _time_samples(view: PointView) -> Samples:
     if view.judged is not None:
         at = view.judged.judged_at.timestamp()
         yield Sample("diemcau_point_last_test_timestamp_seconds", (), at)
-    if view.capacity_measured_at is not None:
-        at = view.capacity_measured_at.timestamp()
+    if view.capacity is not None:
+        at = view.capacity.measured_at.timestamp()
         for direction in Direction:
             labels = (("direction", direction.value),)
             yield Sample("diemcau_link_throughput_last_test_timestamp_seconds", labels, at)
@@ -298,6 +296,16 @@ def _rehearsal_samples(line: LineResult) -> Samples:
         yield Sample("diemcau_link_rehearsal_loss_ratio", labels, load.loss_ratio)
         if load.jitter_seconds is not None:
             yield Sample("diemcau_link_jitter_seconds", labels, load.jitter_seconds)
+
+
+def _capacity_samples(capacity: LineCapacity) -> Samples:
+    for direction in Direction:
+        found = capacity.way(direction)
+        if found is not None:
+            labels = (("direction", direction.value),)
+            rate, bound = found.bits_per_second / 8, found.is_lower_bound
+            yield Sample("diemcau_link_throughput_bytes_per_second", labels, rate)
+            yield Sample("diemcau_link_throughput_is_lower_bound", labels, bound)
 
 
 def _number_of(values: Mapping[str, object], name: str) -> float | None:

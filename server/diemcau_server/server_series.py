@@ -17,7 +17,7 @@ from prometheus_client import (
 
 from diemcau_contract import __version__
 from diemcau_contract.errors import RejectReason
-from diemcau_contract.packets.common import PacketFault
+from diemcau_server.measure_metrics import MeasureMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and of no use here
 
@@ -25,9 +25,6 @@ MESSAGE_RESULTS = ("accepted", "duplicate", "late", "invalid", "refused", "other
 _BATCH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0)
 _TEST_BUCKETS = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0)
-
-_OWN_PACKET_REASONS = ("unknown_flow", "wrong_address", "over_budget", "over_rate")
-"""Reasons of the measuring process beside those of the packets themselves."""
 
 
 class ServerSeries:
@@ -43,10 +40,7 @@ class ServerSeries:
         self.quarantined = self._counter(
             "ingest_quarantined", "Messages kept aside, by reason", "reason", map(str, RejectReason)
         )
-        self.measure_rejections = self._counter(
-            "measure_rejected", "Packets that the measuring process has dropped, by reason",
-            "reason", (*map(str, PacketFault), *_OWN_PACKET_REASONS),
-        )  # fmt: skip
+        self.measure = MeasureMetrics(registry)
         self.auth_failures = self._counter(
             "auth_failures", "Requests that the API refused, by what was wrong",
             "kind", ("token_missing", "token_wrong"),

@@ -12,7 +12,6 @@ from diemcau_contract.causes import Cause, Text
 from diemcau_contract.messages import DeviceResult, Hello, HostState, Report
 from diemcau_contract.profiles import Limits, Profile
 from diemcau_contract.result import (
-    Capacity,
     DeviceLine,
     HubLine,
     LineResult,
@@ -20,6 +19,7 @@ from diemcau_contract.result import (
     TestResult,
 )
 from diemcau_contract.words import PointState, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.config import PointConfig, ServerConfig, SessionConfig
 from diemcau_server.figures import DeviceChanges, ProbeTotals, came_live, changed, next_session
 from diemcau_server.watch import WatchLimits, watch_verdict
@@ -65,8 +65,8 @@ class JudgedHubLine:
 class PointView:
     """A point at one moment.
 
-    ``report``, ``judged`` and ``capacity`` are None unless they are younger than their times to
-    live; ``session`` is the one that runs or comes next; ``profile`` is its, else the usual one.
+    ``report`` and ``judged`` are None unless they are younger than their times to live;
+    ``session`` is the one that runs or comes next; ``profile`` is its, else the usual one.
     """
 
     key: PointKey
@@ -81,8 +81,9 @@ class PointView:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
-    capacity: Capacity | None
-    capacity_measured_at: datetime | None
+    capacity: LineCapacity | None
+    """The last measured one, however old: it bears its time."""
+    capacity_valid: bool
     session: SessionConfig | None
     profile: Profile | None
     probes: ProbeTotals
@@ -108,8 +109,10 @@ class PointRecord:
     last_report_at: datetime | None = None
     hello: Hello | None = None
     judged: Judged | None = None
-    capacity: Capacity | None = None
-    """The last capacity that a test measured."""
+    capacity: LineCapacity | None = None
+    """The last capacity that was measured."""
+    capacity_tried_at: datetime | None = None
+    """When a scheduled measurement last ended for this point, with or without a figure."""
     testing: bool = False
     version: int = 0
     sessions: tuple[SessionConfig, ...] = ()
@@ -126,7 +129,8 @@ class Restored:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
-    capacity: Capacity | None = None
+    capacity: LineCapacity | None = None
+    capacity_tried_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +176,7 @@ class Board:
                 record.last_report_at = item.last_report_at
                 record.judged = item.judged
                 record.capacity = item.capacity
+                record.capacity_tried_at = item.capacity_tried_at
                 record.version += 1
 
     def on_hello(self, hello: Hello) -> bool:
@@ -227,11 +232,23 @@ class Board:
             record = self.records.get(PointKey(hub, one.point))
             if record is not None:
                 record.judged = judged_of(result.test, one, judged_at)
-                if one.line.capacity.measured_at is not None:
-                    record.capacity = one.line.capacity
                 record.version += 1
 
-    def capacities(self, hub: str) -> dict[str, Capacity]:
+    def capacity_measured(self, hub: str, point: str, found: LineCapacity) -> None:
+        """Take what was measured of one line; its verdict stays as it is."""
+        record = self.records.get(PointKey(hub, point))
+        if record is not None:
+            record.capacity = found
+            record.version += 1
+
+    def capacity_tried(self, hub: str, points: Iterable[str], moment: datetime) -> None:
+        """Note that the schedule is done with ``points`` for this night."""
+        for point in points:
+            record = self.records.get(PointKey(hub, point))
+            if record is not None:
+                record.capacity_tried_at = moment
+
+    def capacities(self, hub: str) -> dict[str, LineCapacity]:
         """Return the last measured capacity of each point of ``hub`` that has one."""
         return {
             key.point: record.capacity
@@ -293,8 +310,8 @@ class Board:
             last_report_at=record.last_report_at,
             report=report,
             judged=judged,
-            capacity=_fresh_capacity(record.capacity, now),
-            capacity_measured_at=record.capacity.measured_at if record.capacity else None,
+            capacity=record.capacity,
+            capacity_valid=_capacity_valid(record.capacity, now),
             session=session,
             profile=self.profiles.get(session.profile if session else self.default_profile),
             probes=record.probes,
@@ -309,7 +326,7 @@ class Board:
             moments.append(record.last_report_at + silent)
         if record.judged is not None:
             moments.append(record.judged.judged_at + timedelta(seconds=VERDICT_VALID_SECONDS))
-        if record.capacity is not None and record.capacity.measured_at is not None:
+        if record.capacity is not None:
             valid = timedelta(seconds=CAPACITY_VALID_SECONDS)
             moments.append(record.capacity.measured_at + valid)
         session = next_session(record.sessions, now)
@@ -393,11 +410,10 @@ def _takes_part(point: PointConfig, session: SessionConfig) -> bool:
     return point.enabled if session.points is None else point.id in session.points
 
 
-def _fresh_capacity(capacity: Capacity | None, now: datetime) -> Capacity | None:
-    if capacity is None or capacity.measured_at is None:
-        return None
-    age = (now - capacity.measured_at).total_seconds()
-    return capacity if age <= CAPACITY_VALID_SECONDS else None
+def _capacity_valid(capacity: LineCapacity | None, now: datetime) -> bool:
+    if capacity is None:
+        return False
+    return (now - capacity.measured_at).total_seconds() <= CAPACITY_VALID_SECONDS
 
 
 def _still_valid(judged: Judged | None, now: datetime) -> Judged | None:

@@ -9,7 +9,6 @@ import gzip
 import json
 import multiprocessing
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -33,6 +32,7 @@ from diemcau_server.state import Board
 from diemcau_server.web.routing import SERVICES
 from diemcau_server.web.scraping import get_metrics
 from tests.bench import Row
+from tests.brokers import free_port
 from tests.server.reports import report
 from tests.server.series import crowded_board, peer_of, scraped
 
@@ -159,9 +159,7 @@ def _by_prometheus(folder: Path, url: str) -> dict[str, tuple[float, str]]:
     program = shutil.which("prometheus")
     if program is None:
         return {}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     target = urllib.parse.urlsplit(url).netloc
     config = {
         "global": {"scrape_interval": "3s", "scrape_timeout": "3s"},

@@ -43,11 +43,15 @@ ROOM = [
     },
 ]
 
-LONG_AGO = {
-    "id": "lop-1", "hub": "bu-dang", "name": "Lớp 1", "form": "line", "profile": "small",
-    "start": "2020-03-14T07:30:00", "end": "2020-03-14T11:00:00",
-}  # fmt: skip
-"""A session that can be named and never is the coming one."""
+PAST_SESSION = {
+    "id": "lop-1",
+    "hub": "bu-dang",
+    "name": "Lớp 1",
+    "form": "line",
+    "profile": "small",
+    "start": "2020-03-14T07:30:00",  # never the coming one
+    "end": "2020-03-14T11:00:00",
+}
 
 
 def wait_until(what: str, done: Callable[[], bool], seconds: float = START_SECONDS) -> None:
@@ -129,8 +133,10 @@ class District:
     points: Sequence[str]
     report_interval_seconds: float = 1
     silent_after_seconds: float = 90
-    sessions: list[dict[str, Any]] = field(default_factory=lambda: [LONG_AGO])
+    sessions: list[dict[str, Any]] = field(default_factory=lambda: [PAST_SESSION])
     ndt7: bool = False
+    measure: dict[str, Any] = field(default_factory=dict)
+    """More keys of the server's section ``measure``."""
     devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
     parts: dict[str, Part] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
@@ -297,7 +303,7 @@ class District:
             "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
             "store": {"url": "sqlite:///diemcau.sqlite"},
             "state_directory": "state",
-            "measure": {"host": "127.0.0.1", "port": self.measure_port},
+            "measure": {"host": "127.0.0.1", "port": self.measure_port} | self.measure,
             "report_interval_seconds": self.report_interval_seconds,
             "silent_after_seconds": self.silent_after_seconds,
             "default_profile": "small",

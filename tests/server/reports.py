@@ -9,7 +9,6 @@ from diemcau_contract.causes import Cause
 from diemcau_contract.measurements import Quantiles, StampStatistics
 from diemcau_contract.messages import AgentState, DeviceResult, HostState, Report
 from diemcau_contract.result import (
-    Capacity,
     DeviceLine,
     HubDirection,
     HubLine,
@@ -142,12 +141,11 @@ def full_test() -> TestResult:
         packets_sent=1000, packets_received=990, loss_ratio=0.01, loss_ratio_worst_200ms=0.1,
         queue_delay_seconds=None, jitter_seconds=0.004, reorder_ratio=0.0, late_frame_ratio=0.0,
     )  # fmt: skip
-    capacity = Capacity(up_bits_per_second=8e6, down_bits_per_second=16e6, measured_at=NOW)
     hub = HubDirection(offered_bits_per_second=8e6, carried_bits_per_second=7.2e6)
     result = ended_test(Verdict.READY)
     point = result.points[0].model_copy(
         update={
-            "line": LineResult(up=loaded, down=loaded, capacity=capacity),
+            "line": LineResult(up=loaded, down=loaded),
             "devices": (
                 DeviceLine(
                     kind=DeviceKind.CAMERA, role="main", status=Status.OK,

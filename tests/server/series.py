@@ -10,15 +10,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from diemcau_contract.messages import HostState
-from diemcau_contract.result import Capacity
-from diemcau_contract.words import Verdict
+from diemcau_contract.causes import Cause
+from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import load_config
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, Family, Labels, Sample, point_samples
 from diemcau_server.state import Board
 from tests.server.district import FILE
-from tests.server.reports import ended_test, report
+from tests.server.reports import NOW, ended_test, full_test, report, small_config
 
 
 class Peer(Collector):
@@ -67,6 +68,27 @@ def peer_of(board: Board, now: datetime) -> CollectorRegistry:
     return registry_of(Peer(FAMILIES, board_samples(board, now)))
 
 
+def full_board(folder: Path) -> Board:
+    """Return a board of which one point has measured everything that there is, at NOW."""
+    made = Board.of(small_config(folder))
+    devices = [
+        DeviceResult(kind=DeviceKind.CAMERA, status=Status.BAD, causes=(Cause.MISSING,)),
+        DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE),
+        DeviceResult(kind=DeviceKind.SPEAKER, status=Status.UNKNOWN),
+    ]
+    host = HostState(
+        cpu_ratio=0.5, memory_ratio=0.5, disk_free_bytes=10**9, medium="cable",
+        interface_bits_per_second=1e8, clock_synchronised=True, on_mains=True, status=Status.OK,
+    )  # fmt: skip
+    works = [DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK), *devices[1:]]
+    made.on_report(report(1, devices=works, host=host), NOW)
+    made.on_report(report(2, devices=devices, host=host), NOW)
+    made.test_ended("bu-dang", ["bom-bo"], full_test())
+    capacity = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"))
+    made.capacity_measured("bu-dang", "bom-bo", capacity)
+    return made
+
+
 def crowded_board(folder: Path, points: int, now: datetime, hubs: int = 1) -> Board:
     """Return a board of ``points`` rooms in ``hubs`` districts, all reported and tested."""
     document = yaml.safe_load(FILE)
@@ -90,8 +112,8 @@ def crowded_board(folder: Path, points: int, now: datetime, hubs: int = 1) -> Bo
         board.on_report(seen.model_copy(update={"hub": key.hub}), now)
         result = ended_test(Verdict.READY, point=key.point)
         board.test_ended(key.hub, [key.point], result.model_copy(update={"started_at": now}))
-        record.capacity = Capacity(
-            up_bits_per_second=2e7, down_bits_per_second=5e7, measured_at=now
+        record.capacity = LineCapacity(
+            now, DirectionCapacity(2e7, "line"), DirectionCapacity(5e7, "cap")
         )
     return board
 

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient as Client
 from aiohttp.test_utils import TestServer as Server
 from sqlalchemy import URL
 
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.metrics import Metrics
@@ -303,6 +304,22 @@ async def test_points_stand_on_the_board(api: Api) -> None:
     assert [one["point"] for one in points] == ["bom-bo", "dak-nhau", "duc-lieu", "phu-son"]
     assert points[0]["state"] == "never_seen"
     assert (refused["code"], refused["near"]) == ("unknown_hub", ["bu-dang"])
+
+
+async def test_the_board_gives_a_lines_capacity_with_its_bound(
+    api: Api, services: Services
+) -> None:
+    """A figure of last week stays, with its time; a lower bound is said to be one."""
+    found = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(250e6, "cap"))
+    services.board.capacity_measured("bu-dang", "bom-bo", found)
+    points = (await (await api.get("/api/v1/points")).json())["points"]
+
+    assert points[0]["capacity"] == {
+        "measured_at": "2026-03-14T00:30:00Z",
+        "up": {"bits_per_second": 8e6, "limited_by": "line", "lower_bound": False},
+        "down": {"bits_per_second": 250e6, "limited_by": "cap", "lower_bound": True},
+    }
+    assert points[1]["capacity"] is None
 
 
 async def test_hubs_sessions_profiles_health_and_metrics_are_given(api: Api) -> None:

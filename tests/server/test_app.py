@@ -127,8 +127,8 @@ BAD_PACKETS = (
 
 
 def counted(text: bytes, name: str) -> dict[str, float]:
-    """Return the values above zero of a counter of the metrics, by its one label."""
-    found = re.findall(rf'(?m)^{name}\{{\w+="(\w+)"\}} (\S+)$', text.decode())
+    """Return the values above zero of a counter of the metrics, by its last label."""
+    found = re.findall(rf'(?m)^{name}\{{(?:process="1",)?\w+="(\w+)"\}} (\S+)$', text.decode())
     return {label: float(value) for label, value in found if float(value)}
 
 

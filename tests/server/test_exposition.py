@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
 
 from diemcau_contract.messages import DeviceResult
-from diemcau_contract.result import Capacity, LineResult
 from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.exposition import Writer, header
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, Family, Sample
@@ -33,6 +33,7 @@ LABELS = st.dictionaries(
     ),
     st.booleans(),
 )
+@settings(deadline=None)
 def test_lines_are_those_of_the_library(
     drawn: list[tuple[Family, dict[str, str], float]],
     openmetrics: bool,  # noqa: FBT001  # drawn
@@ -98,18 +99,19 @@ def happen(
     elif what == "restore":
         at = now - timedelta(seconds=100 * ratio)
         board.restore([Restored(PointKey("bu-dang", point), at, report(number), None, None)])
+    elif what == "capacity":
+        found = LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"))
+        board.capacity_measured("bu-dang", point, found)
     else:
         result = ended_test(Verdict.READY, point=point)
-        if what == "capacity":
-            capacity = Capacity(up_bits_per_second=1e6 * ratio, measured_at=now)
-            one = result.points[0].model_copy(update={"line": LineResult(capacity=capacity)})
-            result = result.model_copy(update={"points": (one,)})
         result = result.model_copy(update={"started_at": now - timedelta(seconds=20)})
         board.test_ended("bu-dang", [point], result)
 
 
 @given(STEPS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 async def test_kept_lines_are_those_of_the_library_whatever_happens(
     tmp_path: Path, steps: list[tuple[str, str, int, Status, float]]
 ) -> None:

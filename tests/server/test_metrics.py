@@ -9,19 +9,17 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from diemcau_contract.causes import Cause, Text
-from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.result import (
-    Capacity,
-)
-from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_contract.causes import Text
+from diemcau_contract.words import Verdict
+from diemcau_line.protocol import HubCounters
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.exposition import CHUNK_BYTES, header
 from diemcau_server.hub_series import HUB_FAMILIES
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, REPORTED
 from diemcau_server.state import Board, Judged, PointKey, Restored
-from tests.server.reports import NOW, Clock, full_test, report, small_config
-from tests.server.series import crowded_board, openmetrics_families, scraped
+from tests.server.reports import NOW, Clock, report, small_config
+from tests.server.series import crowded_board, full_board, openmetrics_families, scraped
 
 
 @pytest.fixture
@@ -33,21 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
     """A board of which one point has reported everything that there is."""
-    made = Board.of(small_config(tmp_path))
-    devices = [
-        DeviceResult(kind=DeviceKind.CAMERA, status=Status.BAD, causes=(Cause.MISSING,)),
-        DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE),
-        DeviceResult(kind=DeviceKind.SPEAKER, status=Status.UNKNOWN),
-    ]
-    host = HostState(
-        cpu_ratio=0.5, memory_ratio=0.5, disk_free_bytes=10**9, medium="cable",
-        interface_bits_per_second=1e8, clock_synchronised=True, on_mains=True, status=Status.OK,
-    )  # fmt: skip
-    works = [DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK), *devices[1:]]
-    made.on_report(report(1, devices=works, host=host), NOW)
-    made.on_report(report(2, devices=devices, host=host), NOW)
-    made.test_ended("bu-dang", ["bom-bo"], full_test())
-    return made
+    return full_board(tmp_path)
 
 
 def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -59,6 +43,11 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
             assert key not in found
             found[key] = sample.value
     return found
+
+
+def counters(drops: int, cpu_seconds: float) -> HubCounters:
+    """Return a measuring process's totals."""
+    return HubCounters({"bad_hmac": drops}, 0, 0, 0, drops, cpu_seconds)
 
 
 def of_point(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -111,6 +100,8 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
         of_point("link_jitter_seconds", direction="down"): 0.004,
         of_point("link_rehearsal_loss_ratio", direction="up"): 0.01,
         of_point("link_throughput_bytes_per_second", direction="down"): 2e6,
+        of_point("link_throughput_is_lower_bound", direction="up"): 0.0,
+        of_point("link_throughput_is_lower_bound", direction="down"): 1.0,
         of_point("link_throughput_last_test_timestamp_seconds", direction="up"): NOW.timestamp(),
         of_point("device_last_change_timestamp_seconds", kind="camera", role="main"): (
             NOW.timestamp()
@@ -154,14 +145,23 @@ async def test_measurements_end_with_their_report(board: Board, clock: Clock) ->
 
 
 async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Clock) -> None:
-    """Every reason starts at 0; totals that fall mean a new process, whose counts are added."""
+    """Every reason starts at 0; a total that falls means a new process; its counts are added."""
     metrics = Metrics(board, clock)
     name = "diemcau_measure_rejected_total"
-    assert samples(await scraped(metrics))[name, (("reason", "bad_hmac"),)] == 0.0
-    for totals in ({"bad_hmac": 5}, {"bad_hmac": 7}, {"bad_hmac": 2}):
-        metrics.measure_rejected(totals)
+    labels = (("process", "1"), ("reason", "bad_hmac"))
+    for process in (1, 2):
+        metrics.measure.show(process, up=process == 1)
+    assert samples(await scraped(metrics))[name, labels] == 0.0
+    for rejected, cpu_seconds in ((5, 1.0), (7, 4.0), (8, 0.5)):
+        metrics.measure.count(1, counters(rejected, cpu_seconds))
+    metrics.measure.count(2, counters(3, 1.0))
     found = samples(await scraped(metrics))
-    assert found[name, (("reason", "bad_hmac"),)] == 9.0
+    assert found[name, labels] == 15.0
+    assert found[name, (("process", "2"), ("reason", "bad_hmac"))] == 3.0
+    assert found["diemcau_measure_cpu_seconds_total", (("process", "1"),)] == 4.5
+    assert found["diemcau_measure_socket_drops_total", (("process", "1"),)] == 15.0
+    assert found["diemcau_measure_up", (("process", "1"),)] == 1.0
+    assert found["diemcau_measure_up", (("process", "2"),)] == 0.0
     assert found["diemcau_ingest_quarantined_total", (("reason", "unknown_point"),)] == 0.0
 
 
@@ -194,7 +194,7 @@ async def test_a_restart_brings_back_nothing_that_has_ended(tmp_path: Path, cloc
         board = Board.of(small_config(tmp_path))
         at = NOW - timedelta(seconds=age_seconds)
         judged = Judged("t", NOW - timedelta(hours=13), Verdict.READY, None, Text("", ""))
-        old = Capacity(up_bits_per_second=1e6, measured_at=NOW - timedelta(hours=25))
+        old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"))
         board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)])
         found = samples(await scraped(Metrics(board, clock)))
         assert found[of_point("agent_last_report_timestamp_seconds")] == at.timestamp()

@@ -90,6 +90,7 @@ YES_NO: Final = (Shown("0", "không"), Shown("1", "có"))
 ALERT_WORDS: Final = (
     Shown("DiemcauServerDown", "máy chủ không trả lời"),
     Shown("DiemcauBrokerDown", "mất kết nối với broker"),
+    Shown("DiemcauMeasureDown", "tiến trình đo không chạy"),
     Shown("DiemcauStoreFailing", "không ghi được vào kho dữ liệu"),
     Shown("DiemcauIngestRejecting", "thông điệp bị từ chối"),
     Shown("DiemcauEventLoopLag", "máy chủ phản hồi chậm"),

@@ -8,10 +8,13 @@ from pydantic import BaseModel
 from diemcau_contract import __version__
 from diemcau_contract.causes import Text
 from diemcau_contract.result import Sentence
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import HubConfig
 from diemcau_server.coordinator.near import nearest
 from diemcau_server.state import PointView
 from diemcau_server.web.bodies import (
+    CapacityBody,
+    CapacityDirection,
     HealthBody,
     HubBody,
     HubList,
@@ -115,8 +118,27 @@ def _point(view: PointView) -> PointBody:
         agent_connected=view.agent_connected,
         last_report_at=view.last_report_at,
         line=_line(view),
+        capacity=_capacity(view.capacity),
         devices=view.devices,
         host=view.host,
+    )
+
+
+def _capacity(found: LineCapacity | None) -> CapacityBody | None:
+    if found is None:
+        return None
+    return CapacityBody(
+        measured_at=found.measured_at, up=_direction(found.up), down=_direction(found.down)
+    )
+
+
+def _direction(found: DirectionCapacity | None) -> CapacityDirection | None:
+    if found is None:
+        return None
+    return CapacityDirection(
+        bits_per_second=found.bits_per_second,
+        limited_by=found.limited_by,
+        lower_bound=found.is_lower_bound,
     )
 
 
