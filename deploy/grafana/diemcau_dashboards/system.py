@@ -6,7 +6,17 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard
 
 from diemcau_dashboards.alerts import alert_table
-from diemcau_dashboards.parts import Column, Head, Look, Panel, Query, curves, listing, tile
+from diemcau_dashboards.parts import (
+    Column,
+    Head,
+    Look,
+    Panel,
+    Query,
+    curves,
+    listing,
+    tile,
+    timeline,
+)
 from diemcau_dashboards.queries import SERVER, named
 from diemcau_dashboards.shell import HEALTH_LINK, make_dashboard, server_variable, with_links
 from diemcau_dashboards.words import BLUE, GREEN, RED, YELLOW, Shown
@@ -26,7 +36,8 @@ def system() -> dashboard.Dashboard:
         ("Lúc này", _now()),
         ("Cảnh báo", [_alerts()]),
         ("Nhận báo cáo", _ingest()),
-        ("Broker và đo đường truyền", _broker()),
+        ("Broker và API", _broker()),
+        ("Đo đường truyền", _measuring()),
         ("Máy chủ", _process()),
         ("Agent", _agents()),
     ):
@@ -112,24 +123,48 @@ def _ingest() -> Sequence[Panel]:
 
 
 def _broker() -> Sequence[Panel]:
-    dropped = f"sum by (reason) (diemcau_measure_rejected_total{{{SERVER}}})"
     refused = f"sum by (kind) (diemcau_auth_failures_total{{{SERVER}}})"
     lost = f"sum(increase(diemcau_mqtt_reconnects_total{{{SERVER}}}[$__rate_interval]))"
     return [
         curves(
-            Head("Phiên với broker", "1 là đang nối; mỗi lần mất phiên được đếm.", 8),
+            Head("Phiên với broker", "1 là đang nối; mỗi lần mất phiên được đếm.", 12),
             [Query(_most("mqtt_connected"), "đang nối"), Query(lost, "mất phiên")],
             Look(decimals=0),
         ),
         curves(
-            Head("Gói đo bị bỏ", "Gói đến cổng đo mà máy chủ không nhận, theo lý do.", 8),
-            [Query(dropped, "{{reason}}")], Look(decimals=0),
+            Head("Yêu cầu bị từ chối", "Yêu cầu đến API thiếu mã hoặc sai mã.", 12),
+            [Query(refused, "{{kind}}")],
+            Look(decimals=0),
+        ),
+    ]
+
+
+def _measuring() -> Sequence[Panel]:
+    up = f"min by (process) (diemcau_measure_up{{{SERVER}}})"
+    missed = f"sum by (process) (diemcau_measure_socket_drops_total{{{SERVER}}})"
+    dropped = f"sum by (reason) (diemcau_measure_rejected_total{{{SERVER}}})"
+    return [
+        timeline(
+            Head("Tiến trình đo", "Có đang chạy và nghe ở cổng đo không.", 6),
+            Query(up, "tiến trình {{process}}"),
+            Look(words=_UP),
         ),
         curves(
-            Head("Yêu cầu bị từ chối", "Yêu cầu đến API thiếu mã hoặc sai mã.", 8),
-            [Query(refused, "{{kind}}")], Look(decimals=0),
+            Head("Bộ xử lý của tiến trình đo", "Mỗi tiến trình dùng nhiều nhất một nhân.", 6),
+            [Query(_rate("measure_cpu_seconds_total", "process"), "tiến trình {{process}}")],
+            Look("percentunit", 1),
         ),
-    ]  # fmt: skip
+        curves(
+            Head("Gói không kịp nhận", "Gói đến nhanh hơn mức tiến trình đo nhận được.", 6),
+            [Query(missed, "tiến trình {{process}}")],
+            Look(decimals=0),
+        ),
+        curves(
+            Head("Gói đo bị bỏ", "Gói đến cổng đo mà máy chủ không nhận, theo lý do.", 6),
+            [Query(dropped, "{{reason}}")],
+            Look(decimals=0),
+        ),
+    ]
 
 
 def _process() -> Sequence[Panel]:
