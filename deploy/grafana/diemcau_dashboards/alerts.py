@@ -5,9 +5,9 @@ from diemcau_dashboards.queries import milliseconds
 from diemcau_dashboards.words import ALERT_STATE_WORDS, ALERT_WORDS
 
 
-def alert_table(head: Head, selector: str) -> Panel:
+def alert_table(head: Head, selector: str, *, of_points: bool) -> Panel:
     """Return the alerts that wait or fire now, and since when their cause is seen."""
-    by = "alertname, name, severity"
+    by = "alertname, name, severity" if of_points else "alertname, severity"
     return listing(
         head,
         [
@@ -16,7 +16,7 @@ def alert_table(head: Head, selector: str) -> Panel:
         ],
         [
             Column("alertname", "Cảnh báo", Look("string", words=ALERT_WORDS)),
-            Column("name", "Điểm cầu"),
+            *([Column("name", "Điểm cầu")] if of_points else []),
             Column("alertstate", "Tình trạng", Look("string", words=ALERT_STATE_WORDS)),
             Column("Value #B", "Từ lúc", Look("time:HH:mm DD/MM"), width=120),
             Column("severity", "Mức"),

@@ -155,7 +155,7 @@ def _sessions() -> Panel:
 
 def _alerts() -> Panel:
     about = "Cảnh báo của hội trường và các điểm cầu; lời đầy đủ nằm trong thư cảnh báo."
-    return alert_table(Head("Cảnh báo", about, 10, 6), HUB)
+    return alert_table(Head("Cảnh báo", about, 10, 6), HUB, of_points=True)
 
 
 def _troubles() -> Panel:

@@ -92,7 +92,9 @@ def _now() -> Sequence[Panel]:
 
 def _alerts() -> Panel:
     about = "Cảnh báo về máy chủ. Dòng luôn có cho biết Prometheus đang xét các luật cảnh báo."
-    return alert_table(Head("Cảnh báo của máy chủ", about, 24, 5), 'scope="server"')
+    return alert_table(
+        Head("Cảnh báo của máy chủ", about, 24, 5), 'scope="server"', of_points=False
+    )
 
 
 def _quantile(metric: str, level: float) -> Query:
