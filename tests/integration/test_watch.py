@@ -21,8 +21,9 @@ from tests.integration.watchers import Watchers, start_watchers
 POINTS = ("bom-bo", "dak-nhau", "duc-lieu")
 LOST = POINTS[0]
 SILENT_AFTER_SECONDS = 5
-BEATS = 3
-"""So many heartbeats of Alertmanager, a second apart, in which anything due would have come."""
+BEATS = 4
+"""So many heartbeats, a second apart: more than an interval of any group (2.5 s), in which all that
+is due is sent."""
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
