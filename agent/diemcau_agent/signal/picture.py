@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diemcau_agent.signal.limits import PictureLimits
+
 Frames = NDArray[np.uint8]
 Image = NDArray[np.float32]
 Rgb = tuple[float, float, float]
@@ -18,39 +20,6 @@ Rgb = tuple[float, float, float]
 _BLUR_WINDOW: Final = 11
 _DIMENSIONS: Final = 3
 _SHORT_WINDOW_FRAMES: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class PictureLimits:
-    """Limits in grey levels (0 to 255), in levels per pixel, or as ratios.
-
-    The order of the rules is that of :func:`classify`. Where no standard gives a number, it was
-    set on synthetic rooms (busy, plain wall, dusk) with sensor noise of 1 to 8 levels; a room's
-    own baseline is to be preferred once a technician has accepted one.
-    """
-
-    flat_deviation: float = 1.0
-    """Spatial deviation below which a picture is one plain colour."""
-    still_difference: float = 0.0255
-    """Mean difference of two frames below which they are the same picture: 1e-4 of full scale,
-    a tenth of the default of FFmpeg's freezedetect, so that an empty room's noise is alive."""
-    black_luma: float = 24.0
-    """Webrtc troubleshooter calls a mean luma under 20 black; a lens cap lets some light in."""
-    black_gradient: float = 1.2
-    covered_gradient: float = 2.5
-    """No edge anywhere: a hand or a sticker on the lens, lit through or from the side."""
-    frozen_ratio: float = 0.6
-    """Share of the window that the longest run of same frames covers."""
-    dark_luma: float = 30.0
-    bright_level: int = 250
-    bright_ratio: float = 0.35
-    blur: float = 0.62
-    """Crete's perceptual blur metric (SPIE 6492, 2007), 0 sharp to 1 blurred; sharp rooms stay
-    under 0.45."""
-    colour_difference: float = 60.0
-    """A plain blue or green picture with this much colour is a source's own idle screen."""
-    moving_difference: float = 6.0
-    """Difference between the halves of the window above which the mean would smear the room."""
 
 
 @dataclass(frozen=True, slots=True)

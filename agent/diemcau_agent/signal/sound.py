@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diemcau_agent.signal.limits import SoundLimits
+
 Samples = NDArray[np.float32]
 
 SILENCE_DBFS: Final = -120.0
@@ -19,34 +21,6 @@ SILENCE_DBFS: Final = -120.0
 _AUDIBLE_HZ: Final = 20.0
 _BLOCK_SECONDS: Final = 0.02
 _LEAST_SIGNIFICANT_BIT: Final = 1.0 / 32768.0
-
-
-@dataclass(frozen=True, slots=True)
-class SoundLimits:
-    """Limits in dB of full scale (RMS of a full-scale square wave is 0 dBFS), Hz, or ratios.
-
-    Where no source is named, the number was set on synthetic speech, room tone and faults.
-    """
-
-    silence_bits: float = 1.5
-    """Peak to peak, in steps of 16 bit: a live converter always has more noise than this."""
-    clipping_level: float = 0.999
-    clipping_ratio: float = 0.001
-    hum_hz: float = 50.0
-    """Mains frequency of Viet Nam; its harmonics are sought up to ``hum_lines`` times it."""
-    hum_lines: int = 8
-    hum_width_hz: float = 2.0
-    hum_ratio: float = 0.6
-    """Share of the energy above 20 Hz that lies on the lines."""
-    hum_line_ratio: float = 0.03
-    """A second line must bear this share, unless 50 or 100 Hz is the strongest: one clean tone
-    of another pitch is not hum."""
-    hum_dbfs: float = -60.0
-    """Weaker hum disturbs nobody."""
-    noisy_dbfs: float = -35.0
-    """Level that the quietest tenth of the blocks must stay under."""
-    quiet_dbfs: float = -60.0
-    """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
 
 
 @dataclass(frozen=True, slots=True)
