@@ -29,6 +29,10 @@ WINDOW_FRAMES: Final = 60
 SETTLING_FRAMES: Final = 5
 """Left out: automatic exposure and white balance are still moving."""
 SETTLING_SECONDS: Final = 0.7
+STOPPED_FRAMES: Final = 8
+STOPPED_RATIO: Final = 0.7
+STOPPED_SECONDS: Final = 1.5
+"""So long a picture that stopped within the window is watched on, until most of it is still."""
 
 GREY_SIZE: Final = (320, 180)
 RATE_RATIO: Final = 0.8
@@ -68,10 +72,8 @@ def capture(container: InputContainer, started: float) -> Capture | None:
         container: opened for reading, with a video stream.
         started: when opening began, by ``time.perf_counter``.
     """
-    reformatter, grey = VideoReformatter(), []
-    arrivals: list[float] = []
-    stamps: list[float] = []
-    count, first, last = 0, 0.0, None
+    window = _Window()
+    count, first = 0, 0.0
     psutil.cpu_percent()
     try:
         for frame in container.decode(video=0):
@@ -81,21 +83,56 @@ def capture(container: InputContainer, started: float) -> Capture | None:
                 first = now
             if count <= SETTLING_FRAMES and now - first < SETTLING_SECONDS:
                 continue
-            grey.append(_grey(reformatter, frame))
-            arrivals.append(now)
-            stamps.append(frame.time if frame.time is not None else now)
-            last = frame
-            if len(grey) >= WINDOW_FRAMES or now - arrivals[0] >= WINDOW_SECONDS:
+            window.add(frame, now)
+            if window.complete():
                 break
     except (av.error.FFmpegError, OSError) as error:
         note(f"read: {error}")
-    if last is None:
-        return None
-    cpu_ratio = psutil.cpu_percent() / 100.0
-    return Capture(
-        np.stack(grey), _mean_rgb(last), last.width, last.height, first - started,
-        tuple(arrivals), tuple(stamps), cpu_ratio,
-    )  # fmt: skip
+    return window.taken(first - started, psutil.cpu_percent() / 100.0)
+
+
+class _Window:
+    """Frames as they come. A picture that has just stopped is watched on: does it stay so?"""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._grey: list[picture.Frames] = []
+        self._arrivals: list[float] = []
+        self._stamps: list[float] = []
+        self._last: VideoFrame | None = None
+        self._still = 0
+
+    def add(self, frame: VideoFrame, now: float) -> None:
+        """Take one frame."""
+        width, height = GREY_SIZE
+        small = self._reformatter.reformat(
+            frame, width=width, height=height, format="gray", interpolation="AREA"
+        )
+        grey = small.to_ndarray().astype(np.uint8, copy=True)
+        same = bool(self._grey) and np.array_equal(self._grey[-1], grey)
+        self._still = self._still + 1 if same else 0
+        self._grey.append(grey)
+        self._arrivals.append(now)
+        self._stamps.append(frame.time if frame.time is not None else now)
+        self._last = frame
+
+    def complete(self) -> bool:
+        """Say whether enough has been seen."""
+        elapsed, count = self._arrivals[-1] - self._arrivals[0], len(self._grey)
+        if count < WINDOW_FRAMES and elapsed < WINDOW_SECONDS:
+            return False
+        stopped = self._still >= STOPPED_FRAMES and self._still < STOPPED_RATIO * count
+        return not stopped or elapsed >= WINDOW_SECONDS + STOPPED_SECONDS
+
+    def taken(self, first_frame_seconds: float, cpu_ratio: float) -> Capture | None:
+        """Return the last of the frames, one window of them; None where there is none."""
+        if self._last is None:
+            return None
+        return Capture(
+            np.stack(self._grey[-WINDOW_FRAMES:]), _mean_rgb(self._last),
+            self._last.width, self._last.height, first_frame_seconds,
+            tuple(self._arrivals), tuple(self._stamps), cpu_ratio,
+        )  # fmt: skip
 
 
 def judge(taken: Capture, asked: Asked) -> ProbeResult:
@@ -141,14 +178,6 @@ def _rate(moments: tuple[float, ...]) -> float | None:
     if not moments or moments[-1] <= moments[0]:
         return None
     return (len(moments) - 1) / (moments[-1] - moments[0])
-
-
-def _grey(reformatter: VideoReformatter, frame: VideoFrame) -> picture.Frames:
-    width, height = GREY_SIZE
-    small = reformatter.reformat(
-        frame, width=width, height=height, format="gray", interpolation="AREA"
-    )
-    return small.to_ndarray().astype(np.uint8, copy=True)
 
 
 def _mean_rgb(frame: VideoFrame) -> picture.Rgb:

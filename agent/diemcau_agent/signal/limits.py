@@ -30,21 +30,23 @@ class PictureLimits:
     a tenth of the default of FFmpeg's freezedetect, so that an empty room's noise is alive."""
     black_luma: float = 24.0
     """Webrtc troubleshooter calls a mean luma under 20 black; a lens cap lets some light in."""
-    black_gradient: float = 1.2
+    smooth_gradient: float = 1.2
+    """99.5th percentile of the gradient below which there is no edge anywhere: a cap, a hand or a
+    sticker on the lens, lit through or from the side."""
     covered_gradient: float = 2.5
-    """No edge anywhere: a hand or a sticker on the lens, lit through or from the side."""
+    """The same for a picture that varies by less than ``covered_deviation`` and is not dark: a
+    room, however blurred or dim, has more."""
+    covered_deviation: float = 12.0
     frozen_ratio: float = 0.6
     """Share of the window that the longest run of same frames covers."""
     dark_luma: float = 30.0
     bright_level: int = 250
     bright_ratio: float = 0.35
-    blur: float = 0.62
-    """Crete's perceptual blur metric (SPIE 6492, 2007), 0 sharp to 1 blurred; sharp rooms stay
-    under 0.45."""
+    blur: float = 0.52
+    """Ratio of :func:`diemcau_agent.signal.picture.blur_ratio`, 0 sharp to 1 blurred; sharp rooms
+    stayed under 0.34, with people walking under 0.49; a blur of 5 pixels of 320 came over 0.52."""
     colour_difference: float = 60.0
     """A plain blue or green picture with this much colour is a source's own idle screen."""
-    moving_difference: float = 6.0
-    """Difference between the halves of the window above which the mean would smear the room."""
 
 
 @dataclass(frozen=True, slots=True)
