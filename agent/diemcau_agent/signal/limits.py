@@ -74,7 +74,9 @@ class SoundLimits:
     hum_dbfs: float = -60.0
     """Weaker hum disturbs nobody."""
     noisy_dbfs: float = -35.0
-    """Level that the quietest tenth of the blocks must stay under."""
+    """Level that the quietest tenth of the blocks of 20 ms must stay under, unless the loudest
+    twentieth is louder by ``noisy_spread_db``: then it is speech, or speech comes through."""
+    noisy_spread_db: float = 7.0
     quiet_dbfs: float = -60.0
     """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
 
