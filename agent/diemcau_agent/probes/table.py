@@ -30,5 +30,6 @@ class Probe:
 PROBES: Final[Mapping[str, Probe]] = {
     "camera": Probe("diemcau_agent.probes.camera:probe", 20.0, "camera"),
     "microphone": Probe("diemcau_agent.probes.microphone:probe", 20.0, "microphone"),
+    "speaker": Probe("diemcau_agent.probes.speaker:probe", 20.0, "speaker"),
     "listing": Probe("diemcau_agent.probes.listing:probe", 6.0, None),
 }

@@ -81,6 +81,26 @@ class SoundLimits:
     """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
 
 
+@dataclass(frozen=True, slots=True)
+class EchoLimits:
+    """Limits and levels of the test of loudspeaker and microphone, in dB, dBFS or as ratios."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    score_db: float = 20.0
+    """Least score of a chirp that was heard: without one, speech stayed under 18 dB in 1,000
+    synthetic rooms, noise under 11 dB; with one 10 dB under pink noise, it came over 22 dB."""
+    chirp_dbfs: float = -12.0
+    """Peaks of the chirp; the volume of the PC applies to it."""
+    soft_chirp_dbfs: float = -26.0
+    """The same when voices are heard before it."""
+    voice_dbfs: float = -48.0
+    """Level that one block of 20 ms in ten must exceed for voices,"""
+    voice_spread_db: float = 12.0
+    """and by how much it must exceed the quiet ones: a fan is as loud all the time."""
+
+
 PICTURE_LIMITS: Final = PictureLimits()
 SOUND_LIMITS: Final = SoundLimits()
+ECHO_LIMITS: Final = EchoLimits()
 """Those that hold where the agent's file sets none."""
