@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +29,8 @@ class ExpectedDevice:
 
     kind: str
     role: str
-    source: Mapping[str, object]
-    """The probe's settings: ``format`` and what goes with it."""
+    source: Mapping[str, object] = field(repr=False)
+    """The probe's settings: ``format`` and what goes with it; it may hold a password."""
 
 
 def inventory(
