@@ -1,11 +1,14 @@
 """Really open the devices of the room, all at the same time, each in its own child process."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
+from diemcau_agent.baseline import held_against, prepared, read_baseline, remember_heard
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.host import HostSettings, read_host
@@ -13,6 +16,7 @@ from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.words import DeviceKind, Status
 
 _log = logging.getLogger(__name__)
+_SOUND: Final = frozenset({DeviceKind.MICROPHONE, DeviceKind.SPEAKER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,26 @@ class RoomFindings:
 async def check_room(
     devices: Sequence[ExpectedDevice], host: HostSettings, *, opening_allowed: bool
 ) -> RoomFindings:
-    """Look at every device and at the PC; takes as long as the slowest probe may."""
-    looks = [_look(device, opening_allowed=opening_allowed) for device in devices]
+    """Look at every device and at the PC; takes as long as the slowest probe may.
+
+    What listens and what plays goes one after the other: a chirp is no noise of the room.
+    """
+    baseline, sound = read_baseline(host.state_directory), asyncio.Lock()
+    looks = [
+        _look(prepared(device, baseline), sound, opening_allowed=opening_allowed)
+        for device in devices
+    ]
     state, found = await asyncio.gather(asyncio.to_thread(read_host, host), asyncio.gather(*looks))
     logs = {
         f"{device.kind}.{device.role}": log for device, (_, log) in zip(devices, found, strict=True)
     }
-    return RoomFindings(tuple(result for result, _ in found), state, logs)
+    remember_heard(host.state_directory, [result for result, _ in found])
+    return RoomFindings(tuple(held_against(result, baseline) for result, _ in found), state, logs)
 
 
-async def _look(device: ExpectedDevice, *, opening_allowed: bool) -> tuple[DeviceResult, str]:
+async def _look(
+    device: ExpectedDevice, sound: asyncio.Lock, *, opening_allowed: bool
+) -> tuple[DeviceResult, str]:
     if not opening_allowed:
         result = DeviceResult(
             kind=DeviceKind(device.kind),
@@ -45,4 +59,5 @@ async def _look(device: ExpectedDevice, *, opening_allowed: bool) -> tuple[Devic
             measured_at=datetime.now(UTC),
         )
         return result, "not opened: opening_allowed is false in the agent's file"
-    return await asyncio.to_thread(run_probe, device.kind, device.source, None, device.role)
+    async with sound if device.kind in _SOUND else contextlib.nullcontext():
+        return await asyncio.to_thread(run_probe, device.kind, device.source, None, device.role)

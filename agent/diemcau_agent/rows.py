@@ -9,6 +9,7 @@ from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.profiles import Limits
+from diemcau_contract.value_words import changes
 from diemcau_contract.words import Status
 
 STATUS_WORDS: Final = {
@@ -93,7 +94,7 @@ def device_row(result: DeviceResult) -> Row:
     name = Text(_capital(kind.vi) + role, _capital(kind.en) + role)
     todo = None
     if result.causes and result.status not in FINE:
-        todo = action(result.causes[0], device=result.kind)
+        todo = action(result.causes[0], device=result.kind, evidence=changes([result]))
     return Row(f"{result.kind}.{result.role}", name, result.status, _causes(result.causes), todo)
 
 

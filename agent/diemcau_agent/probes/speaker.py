@@ -2,12 +2,13 @@
 
 Settings: ``device``, a name pattern, absent for the default output; ``microphone``, the same of
 the input that listens; ``echo_canceller`` (true, false, absent: as the sound system tells);
-``passed_before``, whether this room's microphone has heard its speaker; ``limits``. Runs in a
-child process.
+``passed_before``, whether this room's microphone has heard its speaker; ``quiet_hours``, a list
+of ``HH:MM-HH:MM`` in local time; ``limits``. Runs in a child process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, time
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +40,8 @@ class SpeakerSettings:
 
 def probe(settings: Mapping[str, Any]) -> ProbeResult:
     """Play to the speaker that the settings name and listen by the microphone."""
+    if is_quiet(settings.get("quiet_hours", ()), datetime.now().astimezone().time()):
+        return ProbeResult("not_applicable", ("quiet_hours",))
     wanted = SpeakerSettings(
         settings.get("device"), settings.get("microphone"), settings.get("echo_canceller"),
         settings.get("passed_before", False), EchoLimits(**settings.get("limits", {})),
@@ -50,22 +53,25 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
         return ProbeResult("unknown", ("unreachable",))
     if speaker is None:
         return judged(("missing",), {})
-    note(f"output: {speaker.name}")
+    note(f"output: {speaker.name}, input: {microphone.name if microphone else None}")
     values: dict[str, ProbeValue] = {
         "muted": speaker.muted,
         "volume_ratio": round(speaker.volume_ratio, 3),
     }
-    silent = _without_sound(speaker, values)
-    if silent is not None:
-        return silent
-    microphone_fault = _microphone_fault(microphone)
-    if microphone is None or microphone_fault is not None:
-        fault = "missing" if microphone_fault is None else microphone_fault
-        return ProbeResult("unknown", ("needs_microphone",), {**values, "microphone": fault})
-    note(f"input: {microphone.name}")
-    if microphone.users:
-        return _in_use(microphone, values)
-    return _play(speaker, microphone, wanted, values)
+    return _without_sound(speaker, values) or _listen(speaker, microphone, wanted, values)
+
+
+def is_quiet(hours: Iterable[str], now: time) -> bool:
+    """Say whether a time of day is in one of the spans; the end is out of it.
+
+    A span may go over midnight; one that ends as it begins is the whole day.
+    """
+    for span in hours:
+        begin, end = (time.fromisoformat(part) for part in span.split("-"))
+        inside = begin <= now < end if begin < end else now >= begin or now < end
+        if inside:
+            return True
+    return False
 
 
 def _without_sound(speaker: AudioEnd, values: Mapping[str, ProbeValue]) -> ProbeResult | None:
@@ -83,13 +89,26 @@ def _in_use(end: AudioEnd, values: Mapping[str, ProbeValue]) -> ProbeResult:
     return ProbeResult("in_use", ("busy",), {**values, "held_by": held_by})
 
 
-def _microphone_fault(microphone: AudioEnd | None) -> str | None:
-    """Name what keeps the microphone from hearing anything; None where nothing is known."""
+def _listen(
+    speaker: AudioEnd,
+    microphone: AudioEnd | None,
+    wanted: SpeakerSettings,
+    values: dict[str, ProbeValue],
+) -> ProbeResult:
     if microphone is None:
-        return "missing"
+        return _deaf("missing", values)
+    if microphone.users:
+        return _in_use(microphone, values)
     if microphone.muted:
-        return "muted"
-    return "volume_zero" if microphone.volume_ratio < VOLUME_LEAST_RATIO else None
+        return _deaf("muted", values)
+    if microphone.volume_ratio < VOLUME_LEAST_RATIO:
+        return _deaf("volume_zero", values)
+    return _play(speaker, microphone, wanted, values)
+
+
+def _deaf(fault: str, values: Mapping[str, ProbeValue]) -> ProbeResult:
+    """Without a microphone nothing is known of the speaker."""
+    return ProbeResult("unknown", ("needs_microphone",), {**values, "microphone": fault})
 
 
 def _play(
@@ -98,8 +117,7 @@ def _play(
     before = record(microphone.name, LISTENING_SECONDS + SETTLING_SECONDS)
     before = before[int(SETTLING_SECONDS * RATE_HZ) :]
     if np.ptp(before) * 32768.0 < _SILENCE_BITS:
-        fault = {"microphone": "digital_silence"}
-        return ProbeResult("unknown", ("needs_microphone",), {**values, **fault})
+        return _deaf("digital_silence", values)
     people = echo.voices(before, RATE_HZ, wanted.limits)
     dbfs = wanted.limits.soft_chirp_dbfs if people else wanted.limits.chirp_dbfs
     recorded = play_and_record(speaker.name, microphone.name, echo.two_chirps(RATE_HZ, dbfs))
