@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from diemcau_agent.probes.holders import is_probe
+
 Way = Literal["input", "output"]
 
 _STREAM_END: Final[Mapping[Way, str]] = {"input": "source", "output": "sink"}
@@ -97,7 +99,7 @@ def _look_through(pulse: Any, way: Way, pattern: str | None) -> AudioEnd | None:
         )  # fmt: skip
     clients = {client.index: client.name for client in pulse.client_list()}
     for end in ends:
-        names = (end.name, end.description or "")
+        names = (end.name, end.description or "", usb_id(end.proplist))
         if not (matches(pattern, *names) if pattern else end.name == default):
             continue
         if getattr(end, "monitor_of_sink_name", None) and end.name != pattern:
@@ -105,24 +107,33 @@ def _look_through(pulse: Any, way: Way, pattern: str | None) -> AudioEnd | None:
             continue
         used = [one for one in streams if end.index == getattr(one, _STREAM_END[way])]
         return AudioEnd(
-            end.name, bool(end.mute), float(end.volume.value_flat), _users(used, clients),
+            end.name, bool(end.mute), float(end.volume.value_flat), users_of(used, clients),
             _unit(end.proplist), _is_filter(end),
         )  # fmt: skip
     return None
 
 
-def _users(streams: list[Any], clients: dict[int, str]) -> tuple[str, ...]:
-    """Name who uses it; the sound server's own modules and level meters do not count."""
+def users_of(streams: list[Any], clients: dict[int, str]) -> tuple[str, ...]:
+    """Name who records or plays; the sound server's own modules and level meters do not count."""
     names = set()
     for stream in streams:
         properties = stream.proplist
         if stream.client not in clients or stream.corked or stream.resample_method == "peaks":
             continue
-        if properties.get("application.process.id") == str(os.getpid()):
+        process_id = properties.get("application.process.id", "")
+        if process_id == str(os.getpid()) or is_probe(process_id):
             continue
         name = properties.get("application.process.binary") or clients[stream.client]
         names.add(name)
     return tuple(sorted(names))
+
+
+def usb_id(properties: Mapping[str, str]) -> str:
+    """Return ``usb:VVVV:PPPP`` of a device of PulseAudio, empty for one without USB."""
+    vendor, product = properties.get("device.vendor.id"), properties.get("device.product.id")
+    if properties.get("device.bus") != "usb" or not vendor or not product:
+        return ""
+    return f"usb:{vendor.removeprefix('0x'):0>4}:{product.removeprefix('0x'):0>4}"
 
 
 def _unit(properties: Mapping[str, str]) -> str:

@@ -46,3 +46,40 @@ def edid_block(maker: str, product: int, title: str) -> bytes:
     block[77:90] = f"{title}\n".encode().ljust(13)[:13]
     block[127] = -sum(block) % 256
     return bytes(block)
+
+
+def camera(root: Path, name: str, usb_id: str, number: int = 0) -> None:
+    """Add a USB camera, with a node for pictures and one for its data about them."""
+    usb = root / f"sys/devices/usb1/1-{number + 1}"
+    (usb / "1-1:1.0").mkdir(parents=True)
+    vendor, _, product = usb_id.partition(":")
+    write(root, f"sys/devices/usb1/1-{number + 1}/idVendor", f"{vendor}\n")
+    write(root, f"sys/devices/usb1/1-{number + 1}/idProduct", f"{product}\n")
+    for index, node in enumerate((number, number + 1)):
+        folder = f"sys/class/video4linux/video{node}"
+        write(root, f"{folder}/name", f"{name}\n")
+        write(root, f"{folder}/index", f"{index}\n")
+        (root / folder / "device").symlink_to(usb / "1-1:1.0")
+        write(root, f"dev/video{node}", "")
+
+
+def sound_card(
+    root: Path, number: int, name: str, *, usb_id: str = "", streams: str = "cp", owner: int = 0
+) -> None:
+    """Add a sound card; ``owner`` is the process that has its streams open, 0 nobody."""
+    lines = f" {number} [{name[:15]:15}]: Driver - {name}\n{'':22}{name} at its port\n"
+    listed = root / "proc/asound/cards"
+    write(root, "proc/asound/cards", (listed.read_text() if listed.exists() else "") + lines)
+    if usb_id:
+        write(root, f"proc/asound/card{number}/usbid", f"{usb_id}\n")
+    for stream in streams:
+        status = f"state: RUNNING\nowner_pid   : {owner}\n" if owner else "closed\n"
+        write(root, f"proc/asound/card{number}/pcm0{stream}/sub0/status", status)
+        write(root, f"dev/snd/pcmC{number}D0{stream}", "")
+
+
+def process(root: Path, number: int, name: str, opened: str) -> None:
+    """Add a process that has a file of the tree open."""
+    write(root, f"proc/{number}/comm", f"{name}\n")
+    (root / f"proc/{number}/fd").mkdir()
+    (root / f"proc/{number}/fd/3").symlink_to(root / opened)
