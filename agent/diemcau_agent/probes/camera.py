@@ -15,12 +15,20 @@ from av.container import InputContainer
 
 from diemcau_agent.probes.camera_errors import open_failure
 from diemcau_agent.probes.capture import Asked, capture, judge
+from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, judged
-from diemcau_agent.probes.v4l2 import find_v4l2
+from diemcau_agent.probes.v4l2 import find_v4l2, shutter_closed
 from diemcau_agent.signal.limits import PictureLimits
 
+CAUSES: Final = frozenset(
+    {
+        "missing", "denied", "busy", "no_frames", "low_fps", "wrong_size", "black", "covered",
+        "frozen", "dark", "overexposed", "blurred", "no_signal", "auth", "refused", "unreachable",
+    }
+)  # fmt: skip
+"""All that this probe can say; the frame around it adds its own."""
 OPEN_SECONDS: Final = 3.0
 
 
@@ -29,13 +37,16 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     source_format, url = settings["format"], settings["url"]
     asked = asked_of(settings)
     if source_format != "v4l2":
-        return look(source_format, url, asked)
+        refused = obstacle("webcam") if source_format == "dshow" else None
+        return refused or look(source_format, url, asked)
     path = find_v4l2(url)
     if path is None:
         return judged(("missing",), {})
     holders = programs_holding(path)
     if holders:
         return ProbeResult("in_use", ("busy",), {"held_by": ", ".join(holders)[:MAX_TEXT]})
+    if shutter_closed(path):
+        return judged(("covered",), {"privacy_shutter": True})
     return look(source_format, str(path), asked)
 
 

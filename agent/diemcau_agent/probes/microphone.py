@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import MixerUnreachableError, find_input
 from diemcau_agent.probes.portaudio import RATE_HZ, record
@@ -18,6 +19,13 @@ from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judge
 from diemcau_agent.signal import sound
 from diemcau_agent.signal.limits import SOUND_LIMITS, SoundLimits
 
+CAUSES: Final = frozenset(
+    {
+        "missing", "denied", "busy", "unreachable", "muted", "volume_zero", "no_frames",
+        "digital_silence", "too_quiet", "clipping", "hum", "noisy",
+    }
+)  # fmt: skip
+"""All that this probe can say; the frame around it adds its own."""
 LISTENING_SECONDS: Final = 4.0
 SETTLING_SECONDS: Final = 0.3
 """Left out: the plop of opening, and filters that settle."""
@@ -44,7 +52,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     if wanted.format == "lavfi":
         samples, rate_hz = _listen_to_graph(wanted.url or "anullsrc", wanted.seconds)
         return _judge(samples, rate_hz, {}, wanted.limits)
-    return _probe_system(wanted)
+    return obstacle("microphone") or _probe_system(wanted)
 
 
 def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.microphone import VOLUME_LEAST_RATIO
 from diemcau_agent.probes.mixer import AudioEnd, MixerUnreachableError, find_input, find_output
@@ -21,6 +22,13 @@ from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judge
 from diemcau_agent.signal import echo, sound
 from diemcau_agent.signal.limits import ECHO_LIMITS, EchoLimits
 
+CAUSES: Final = frozenset(
+    {
+        "missing", "busy", "unreachable", "muted", "volume_zero", "chirp_not_heard",
+        "needs_microphone", "quiet_hours",
+    }
+)  # fmt: skip
+"""All that this probe can say; the frame around it adds its own."""
 LISTENING_SECONDS: Final = 0.7
 """Before anything is played: does somebody speak?"""
 SETTLING_SECONDS: Final = 0.1
@@ -97,6 +105,9 @@ def _listen(
 ) -> ProbeResult:
     if microphone is None:
         return _deaf("missing", values)
+    denied = obstacle("microphone")
+    if denied is not None and denied.status == "bad":
+        return _deaf("denied", values)
     if microphone.users:
         return _in_use(microphone, values)
     if microphone.muted:
