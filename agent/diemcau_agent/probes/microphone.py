@@ -14,8 +14,8 @@ import numpy as np
 from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import MixerUnreachableError, find_input
-from diemcau_agent.probes.portaudio import RATE_HZ, record
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
+from diemcau_agent.probes.soundio import RATE_HZ, record
 from diemcau_agent.signal import sound
 from diemcau_agent.signal.limits import SOUND_LIMITS, SoundLimits
 
@@ -51,7 +51,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     )  # fmt: skip
     if wanted.format == "lavfi":
         samples, rate_hz = _listen_to_graph(wanted.url or "anullsrc", wanted.seconds)
-        return _judge(samples, rate_hz, {}, wanted.limits)
+        return judge(samples, rate_hz, {}, wanted.limits)
     return obstacle("microphone") or _probe_system(wanted)
 
 
@@ -76,7 +76,7 @@ def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
     if found.volume_ratio < VOLUME_LEAST_RATIO:
         return judged(("volume_zero",), values)
     heard = record(found.name, wanted.seconds + SETTLING_SECONDS)
-    return _judge(heard, RATE_HZ, values, wanted.limits)
+    return judge(heard, RATE_HZ, values, wanted.limits)
 
 
 def _listen_to_graph(graph: str, seconds: float) -> tuple[sound.Samples, int]:
@@ -97,9 +97,10 @@ def _listen_to_graph(graph: str, seconds: float) -> tuple[sound.Samples, int]:
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), rate_hz
 
 
-def _judge(
+def judge(
     samples: sound.Samples, rate_hz: int, values: Mapping[str, ProbeValue], limits: SoundLimits
 ) -> ProbeResult:
+    """Name what is wrong with the samples, the first SETTLING_SECONDS left out."""
     heard = samples[int(SETTLING_SECONDS * rate_hz) :]
     if heard.size < rate_hz // 2:
         return judged(("no_frames",), values)

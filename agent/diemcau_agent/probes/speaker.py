@@ -17,8 +17,8 @@ from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.microphone import VOLUME_LEAST_RATIO
 from diemcau_agent.probes.mixer import AudioEnd, MixerUnreachableError, find_input, find_output
-from diemcau_agent.probes.portaudio import RATE_HZ, play_and_record, record
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
+from diemcau_agent.probes.soundio import RATE_HZ, play_and_record, record
 from diemcau_agent.signal import echo, sound
 from diemcau_agent.signal.limits import ECHO_LIMITS, EchoLimits
 

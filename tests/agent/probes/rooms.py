@@ -248,3 +248,8 @@ def blue_screen(seed: int) -> tuple[Frames, tuple[float, float, float]]:
 def plain_colour(seed: int) -> Frames:
     """A dead source: one plain grey without any noise."""
     return np.full((COUNT, HEIGHT, WIDTH), _random(seed, 19).integers(40, 200), np.uint8)
+
+
+CLEAN = (
+    conference, empty_room, plain_wall, dusk, people_walking, lights_switched, backlit, slide_show,
+)  # fmt: skip
