@@ -91,17 +91,15 @@ def read_baseline(directory: Path) -> Baseline:
         return Baseline()
 
 
+def acceptable(result: DeviceResult) -> bool:
+    """Say whether a result can be held as right: ok or a warning, of a kind that is compared."""
+    return result.status in _JUDGED and bool(_numbers(result))
+
+
 def accept(baseline: Baseline, results: Iterable[DeviceResult], at: datetime) -> Baseline:
-    """Return the baseline with the numbers of these results, those that are ok or a warning."""
-    devices = dict(baseline.devices)
-    for result in results:
-        values = {
-            one.name: float(value)
-            for one in COMPARED.get(result.kind, ())
-            if isinstance(value := result.values.get(one.name), int | float)
-        }
-        if result.status in _JUDGED and values:
-            devices[_key(result)] = Accepted(at=at, values=values)
+    """Return the baseline with the numbers of these results."""
+    kept = {_key(result): Accepted(at=at, values=_numbers(result)) for result in results}
+    devices = baseline.devices | kept
     return baseline.model_copy(update={"devices": devices})
 
 
@@ -157,6 +155,14 @@ def held_against(result: DeviceResult, baseline: Baseline) -> DeviceResult:
     return result.model_copy(
         update={"status": Status.WARN, "causes": causes, "values": {**result.values, **left}}
     )
+
+
+def _numbers(result: DeviceResult) -> dict[str, float]:
+    return {
+        one.name: float(value)
+        for one in COMPARED.get(result.kind, ())
+        if isinstance(value := result.values.get(one.name), int | float)
+    }
 
 
 def _key(result: DeviceResult) -> str:

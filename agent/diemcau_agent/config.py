@@ -20,6 +20,7 @@ from pydantic import (
 from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
+from diemcau_agent.openings import Openings
 from diemcau_agent.probes.address import SCHEMES, checked_address
 from diemcau_agent.probes.table import formats_of
 from diemcau_agent.signal_config import Limits, checked_hours, listening_pattern
@@ -64,6 +65,10 @@ class AgentConfig:
     """Where to measure instead of where the hub says."""
     opening_allowed: bool
     devices: tuple[ExpectedDevice, ...]
+
+    def openings(self) -> Openings:
+        """Return the room's own switch and log."""
+        return Openings(self.state_directory, allowed_by_file=self.opening_allowed)
 
 
 def load_config(file: Path) -> AgentConfig:

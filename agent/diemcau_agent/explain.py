@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from diemcau_agent.signal.limits import EchoLimits, PictureLimits, SoundLimits
-from diemcau_contract.causes import WORDING, Language, Text
+from diemcau_contract.causes import WORDING, Cause, Language, Text
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.value_words import label, number
 from diemcau_contract.words import DeviceKind
@@ -63,4 +63,5 @@ def _limits(
     limits = _CLASSES[kind](**changed if isinstance(changed, dict) else {})
     for cause, side, field in _LIMITS.get(name, ()):
         limit = number(name, getattr(limits, field), language)
-        yield f"{cause} {side.in_language(language)} {limit}"
+        named = WORDING[Cause(cause)].name.in_language(language)
+        yield f"{named}: {side.in_language(language)} {limit}"

@@ -57,7 +57,7 @@ LIKELY: Mapping[str, tuple[str, str]] = {
         "What was measured is not enough to say.",
     ),
     "missing": (
-        "Dây cắm lỏng, thiết bị chưa bật nguồn, hoặc đã bị mang đi nơi khác.",
+        "Dây lỏng, thiết bị chưa bật nguồn, hoặc đã bị mang đi nơi khác.",
         "A loose cable, a device without power, or it was taken elsewhere.",
     ),
     "denied": (
