@@ -21,7 +21,7 @@ SILENCE_DBFS: Final = -120.0
 _AUDIBLE_HZ: Final = 20.0
 _BLOCK_SECONDS: Final = 0.02
 _LEAST_SIGNIFICANT_BIT: Final = 1.0 / 32768.0
-_PAUSE_SECONDS: Final = 2.0
+_SPECTRUM_SECONDS: Final = 0.5
 _TOP_BITS: Final = 3
 _TOP_LEAST: Final = 0.05
 _TOP_TO_NEXT: Final = 4.0
@@ -39,8 +39,7 @@ class SoundMeasures:
     clipped_ratio: float
     """Share of samples at full scale, or on flat tops below it."""
     hum_ratio: float
-    """0 when the strongest lines do not look like mains; of the quietest two seconds, for hum is
-    heard in the pauses."""
+    """Share of what sounds all the time; 0 when the strongest lines do not look like mains."""
     hum_dbfs: float
     """Level of the hum alone."""
 
@@ -59,8 +58,7 @@ def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -
     blocks = wave[: wave.size // block * block].reshape(-1, block)
     levels = np.sqrt(np.mean(np.square(blocks - blocks.mean(axis=1, keepdims=True)), axis=1))
     centred = wave - wave.mean()
-    pause = _quietest(centred, int(rate_hz * _PAUSE_SECONDS))
-    hum_ratio = _hum_ratio(pause, rate_hz, limits)
+    hum_ratio, hum_square = _hum(centred, rate_hz, limits)
     return SoundMeasures(
         rms_dbfs=decibels(_rms(centred)),
         peak_dbfs=decibels(float(np.abs(wave).max())),
@@ -69,7 +67,7 @@ def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -
         peak_to_peak_bits=float(wave.max() - wave.min()) / _LEAST_SIGNIFICANT_BIT,
         clipped_ratio=_clipped_ratio(np.abs(wave), limits),
         hum_ratio=hum_ratio,
-        hum_dbfs=decibels(_rms(pause) * math.sqrt(hum_ratio)),
+        hum_dbfs=decibels(math.sqrt(hum_square)),
     )
 
 
@@ -107,12 +105,6 @@ def _rms(wave: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(wave))))
 
 
-def _quietest(wave: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return the part of ``count`` samples with the least energy; all where there are fewer."""
-    starts = range(0, wave.size - count + 1, max(1, count // 2))
-    return min((wave[start : start + count] for start in starts), key=_rms, default=wave)
-
-
 def _clipped_ratio(levels: NDArray[np.float64], limits: SoundLimits) -> float:
     """Return the share of samples at full scale, or at the signal's own peak if it is cut there.
 
@@ -129,17 +121,32 @@ def _clipped_ratio(levels: NDArray[np.float64], limits: SoundLimits) -> float:
     return max(full, float(top - _TOP_TO_NEXT * beside))
 
 
-def _hum_ratio(centred: NDArray[np.float64], rate_hz: int, limits: SoundLimits) -> float:
-    power = np.square(np.abs(np.fft.rfft(centred * np.hanning(centred.size))))
-    hertz = np.fft.rfftfreq(centred.size, 1.0 / rate_hz)
+def _hum(centred: NDArray[np.float64], rate_hz: int, limits: SoundLimits) -> tuple[float, float]:
+    """Return hum's share of what sounds all the time, and its mean square.
+
+    The median over short spectra keeps what is there all the time, frequency by frequency: speech
+    comes and goes in each of them (after R. Martin, "Noise power spectral density estimation based
+    on optimal smoothing and minimum statistics", IEEE Trans. SAP 9(5), 2001).
+    """
+    count = int(rate_hz * _SPECTRUM_SECONDS)
+    window = np.hanning(count)
+    parts = np.stack(
+        [
+            np.square(np.abs(np.fft.rfft(centred[start : start + count] * window)))
+            for start in range(0, centred.size - count + 1, count // 4)
+        ]
+    )
+    power = np.median(parts, axis=0) * 2.0 / (count * np.square(window).sum())
+    hertz = np.fft.rfftfreq(count, 1.0 / rate_hz)
     total = float(power[hertz >= _AUDIBLE_HZ].sum())
     if total <= 0.0:
-        return 0.0
+        return 0.0, 0.0
     lines = np.array(
         [
-            power[np.abs(hertz - limits.hum_hz * number) <= limits.hum_width_hz].sum() / total
+            power[np.abs(hertz - limits.hum_hz * number) <= limits.hum_width_hz].sum()
             for number in range(1, limits.hum_lines + 1)
         ]
     )
-    mains = int(lines.argmax()) <= 1 or int((lines > limits.hum_line_ratio).sum()) > 1
-    return float(lines.sum()) if mains else 0.0
+    shares = lines / total
+    mains = int(lines.argmax()) <= 1 or int((shares > limits.hum_line_ratio).sum()) > 1
+    return (float(shares.sum()), float(lines.sum())) if mains else (0.0, 0.0)
