@@ -17,6 +17,7 @@ need promtool prometheus
 need libportaudio.so.2 libportaudio2
 need pulseaudio pulseaudio
 need pactl pulseaudio-utils
+need strace strace
 need ip iproute2
 need nft nftables
 need iperf3 iperf3

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from diemcau_agent.probes.cards import Card, Stream, sound_cards
-from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, read_consent
+from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, obstacle
 from diemcau_agent.probes.frame import ChildRun, device_result, run_child
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_agent.probes.outputs import judge_outputs, linux_outputs
@@ -196,10 +196,7 @@ def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
     capability = _CAPABILITIES.get(device.kind)
     if capability is None:
         return None
-    consent = read_consent(capability, registry)
-    if not consent.allowed:
-        return judged(("denied",), {})
-    return _in_use(", ".join(consent.users)) if consent.users else None
+    return obstacle(capability, registry)
 
 
 def _in_use(held_by: str) -> ProbeResult:

@@ -214,7 +214,9 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert text.splitlines()[0].split() == ["Camera", "tốt"]
     assert "không thấy thiết bị" in text
     assert "--- camera.side" in text
-    assert re.search(r"^ +luma: \d", text, re.MULTILINE)
+    assert re.search(
+        r"^ +độ sáng trung bình \(0-255\) +\d+,\d  hình đen: dưới 24,0", text, re.MULTILINE
+    )
 
 
 def test_a_gone_device_is_gone_and_a_found_one_keeps_its_look() -> None:

@@ -14,7 +14,8 @@ MAX_TEXT: Final = 120
 _BAD_CAUSES: Final = frozenset(
     {
         "missing", "denied", "timeout", "no_frames", "no_signal", "black", "covered", "frozen",
-        "muted", "volume_zero", "digital_silence", "auth", "refused", "unreachable",
+        "muted", "volume_zero", "digital_silence", "chirp_not_heard", "auth", "refused",
+        "unreachable",
     }
 )  # fmt: skip
 

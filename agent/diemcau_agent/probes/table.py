@@ -39,6 +39,7 @@ PROBES: Final[Mapping[str, Probe]] = {
     "microphone": Probe(
         "diemcau_agent.probes.microphone:probe", 20.0, "microphone", ("system", "lavfi")
     ),
+    "speaker": Probe("diemcau_agent.probes.speaker:probe", 20.0, "speaker", ("system",)),
     "display": Probe(
         "diemcau_agent.probes.display:probe", 10.0, "display", ("system", "pjlink"), opens=False
     ),

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diemcau_agent.signal.limits import SoundLimits
+
 Samples = NDArray[np.float32]
 
 SILENCE_DBFS: Final = -120.0
@@ -19,34 +21,10 @@ SILENCE_DBFS: Final = -120.0
 _AUDIBLE_HZ: Final = 20.0
 _BLOCK_SECONDS: Final = 0.02
 _LEAST_SIGNIFICANT_BIT: Final = 1.0 / 32768.0
-
-
-@dataclass(frozen=True, slots=True)
-class SoundLimits:
-    """Limits in dB of full scale (RMS of a full-scale square wave is 0 dBFS), Hz, or ratios.
-
-    Where no source is named, the number was set on synthetic speech, room tone and faults.
-    """
-
-    silence_bits: float = 1.5
-    """Peak to peak, in steps of 16 bit: a live converter always has more noise than this."""
-    clipping_level: float = 0.999
-    clipping_ratio: float = 0.001
-    hum_hz: float = 50.0
-    """Mains frequency of Viet Nam; its harmonics are sought up to ``hum_lines`` times it."""
-    hum_lines: int = 8
-    hum_width_hz: float = 2.0
-    hum_ratio: float = 0.6
-    """Share of the energy above 20 Hz that lies on the lines."""
-    hum_line_ratio: float = 0.03
-    """A second line must bear this share, unless 50 or 100 Hz is the strongest: one clean tone
-    of another pitch is not hum."""
-    hum_dbfs: float = -60.0
-    """Weaker hum disturbs nobody."""
-    noisy_dbfs: float = -35.0
-    """Level that the quietest tenth of the blocks must stay under."""
-    quiet_dbfs: float = -60.0
-    """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
+_PAUSE_SECONDS: Final = 2.0
+_TOP_BITS: Final = 3
+_TOP_LEAST: Final = 0.05
+_TOP_TO_NEXT: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +37,12 @@ class SoundMeasures:
     block_p95_dbfs: float
     peak_to_peak_bits: float
     clipped_ratio: float
+    """Share of samples at full scale, or on flat tops below it."""
     hum_ratio: float
-    """0 when the strongest lines do not look like mains."""
+    """0 when the strongest lines do not look like mains; of the quietest two seconds, for hum is
+    heard in the pauses."""
+    hum_dbfs: float
+    """Level of the hum alone."""
 
 
 def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -> SoundMeasures:
@@ -77,14 +59,17 @@ def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -
     blocks = wave[: wave.size // block * block].reshape(-1, block)
     levels = np.sqrt(np.mean(np.square(blocks - blocks.mean(axis=1, keepdims=True)), axis=1))
     centred = wave - wave.mean()
+    pause = _quietest(centred, int(rate_hz * _PAUSE_SECONDS))
+    hum_ratio = _hum_ratio(pause, rate_hz, limits)
     return SoundMeasures(
-        rms_dbfs=decibels(float(np.sqrt(np.mean(np.square(centred))))),
+        rms_dbfs=decibels(_rms(centred)),
         peak_dbfs=decibels(float(np.abs(wave).max())),
         block_p10_dbfs=decibels(float(np.percentile(levels, 10))),
         block_p95_dbfs=decibels(float(np.percentile(levels, 95))),
         peak_to_peak_bits=float(wave.max() - wave.min()) / _LEAST_SIGNIFICANT_BIT,
-        clipped_ratio=float(np.mean(np.abs(wave) >= limits.clipping_level)),
-        hum_ratio=_hum_ratio(centred, rate_hz, limits),
+        clipped_ratio=_clipped_ratio(np.abs(wave), limits),
+        hum_ratio=hum_ratio,
+        hum_dbfs=decibels(_rms(pause) * math.sqrt(hum_ratio)),
     )
 
 
@@ -96,9 +81,9 @@ def classify(measures: SoundMeasures, limits: SoundLimits | None = None) -> tupl
     causes = []
     if measures.clipped_ratio > limits.clipping_ratio:
         causes.append("clipping")
-    if measures.hum_ratio > limits.hum_ratio and measures.rms_dbfs > limits.hum_dbfs:
+    if measures.hum_ratio > limits.hum_ratio and measures.hum_dbfs > limits.hum_dbfs:
         causes.append("hum")
-    elif not causes and measures.block_p10_dbfs > limits.noisy_dbfs:
+    elif not causes and _is_noise(measures, limits):
         causes.append("noisy")
     if measures.block_p95_dbfs < limits.quiet_dbfs:
         causes.append("too_quiet")
@@ -110,6 +95,38 @@ def decibels(amplitude: float) -> float:
     if amplitude <= 0.0:
         return SILENCE_DBFS
     return max(SILENCE_DBFS, 20.0 * math.log10(amplitude))
+
+
+def _is_noise(measures: SoundMeasures, limits: SoundLimits) -> bool:
+    """Noise is loud and steady; several people who speak at once are loud and are not."""
+    spread = measures.block_p95_dbfs - measures.block_p10_dbfs
+    return measures.block_p10_dbfs > limits.noisy_dbfs and spread < limits.noisy_spread_db
+
+
+def _rms(wave: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(np.square(wave))))
+
+
+def _quietest(wave: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return the part of ``count`` samples with the least energy; all where there are fewer."""
+    starts = range(0, wave.size - count + 1, max(1, count // 2))
+    return min((wave[start : start + count] for start in starts), key=_rms, default=wave)
+
+
+def _clipped_ratio(levels: NDArray[np.float64], limits: SoundLimits) -> float:
+    """Return the share of samples at full scale, or at the signal's own peak if it is cut there.
+
+    A mixing desk that cuts and then turns down leaves flat tops: many samples within a step or
+    two of the peak and few beside it. A sine dwells at its peak as well, but only 2.4 times as
+    long there as in the next steps.
+    """
+    full = float(np.mean(levels >= limits.clipping_level))
+    peak, width = float(levels.max()), _TOP_BITS * _LEAST_SIGNIFICANT_BIT
+    if peak < _TOP_LEAST:
+        return full
+    top = np.mean(levels >= peak - width)
+    beside = np.mean(levels >= peak - 2 * width) - top
+    return max(full, float(top - _TOP_TO_NEXT * beside))
 
 
 def _hum_ratio(centred: NDArray[np.float64], rate_hz: int, limits: SoundLimits) -> float:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diemcau_agent.probes.camera import Capture, delivered_rate
 from diemcau_agent.probes.camera_errors import open_failure
+from diemcau_agent.probes.capture import Capture, delivered_rate
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_contract.words import Status
