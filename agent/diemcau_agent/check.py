@@ -129,7 +129,9 @@ def _may_play(devices: Sequence[ExpectedDevice], language: Language) -> bool:
     )
     sys.stderr.write(question.in_language(language))
     sys.stderr.flush()
-    return sys.stdin.readline().strip().casefold() in _YES
+    answer = sys.stdin.readline()
+    # Enter alone is a yes, the end of input is none.
+    return answer != "" and answer.strip().casefold() in _YES
 
 
 def _host_settings(config: AgentConfig) -> HostSettings:

@@ -33,10 +33,12 @@ class PictureLimits:
     smooth_gradient: float = 1.2
     """99.5th percentile of the gradient below which there is no edge anywhere: a cap, a hand or a
     sticker on the lens, lit through or from the side."""
-    covered_gradient: float = 2.5
+    covered_gradient: float = 3.0
     """The same for a picture that varies by less than ``covered_deviation`` and is not dark: a
     room, however blurred or dim, has more."""
     covered_deviation: float = 12.0
+    black_deviation: float = 2.0
+    """The same for a dark picture: the blocks of a compressed black one look like faint edges."""
     frozen_ratio: float = 0.6
     """Share of the window that the longest run of same frames covers."""
     dark_luma: float = 30.0

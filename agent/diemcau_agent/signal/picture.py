@@ -139,10 +139,16 @@ def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | 
             return "black"
         dead = measures.difference < limits.still_difference
         return "no_signal" if dead else "covered"
-    if measures.gradient < limits.smooth_gradient:
-        return "black" if measures.luma < limits.black_luma else "covered"
-    faint = measures.gradient < limits.covered_gradient and measures.luma >= limits.dark_luma
-    return "covered" if faint and measures.deviation < limits.covered_deviation else None
+    smooth = measures.gradient < limits.smooth_gradient
+    faint = measures.gradient < limits.covered_gradient
+    if measures.luma < limits.black_luma:
+        return (
+            "black" if smooth or (faint and measures.deviation < limits.black_deviation) else None
+        )
+    faint = faint and measures.luma >= limits.dark_luma
+    return (
+        "covered" if smooth or (faint and measures.deviation < limits.covered_deviation) else None
+    )
 
 
 def _halves(frames: Frames, block: int) -> tuple[Image, Image]:
