@@ -11,6 +11,7 @@ from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import RoomFindings, check_room
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult
+from diemcau_contract.value_words import VALUES
 from diemcau_contract.words import DeviceKind, Status
 from tests.agent.probes.makers import settings_of
 from tests.agent.probes.peers.pjlink import Projector, projector
@@ -172,3 +173,16 @@ async def test_a_kind_without_a_probe_traps_nothing(tmp_path: Path) -> None:
     found = await check(tmp_path, ExpectedDevice("camera", "x", {"format": "firewire"}))
 
     assert found.devices[0].status == "not_applicable"
+
+
+async def test_every_number_of_the_equipment_has_words(tmp_path: Path) -> None:
+    """What --explain shows is read by people: no value of projector or codec without a name."""
+    shown = set()
+    for kind, made in (("display", {"kind": "pjlink"}), ("codec", {"kind": "sip"}),
+                       ("codec", {"kind": "xapi"})):  # fmt: skip
+        with settings_of(made, tmp_path) as settings:
+            found = await check(tmp_path, ExpectedDevice(kind, "main", settings))
+        shown |= set(found.devices[0].values)
+
+    assert len(shown) > 20
+    assert shown <= set(VALUES)
