@@ -22,7 +22,7 @@ from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
 from diemcau_agent.openings import Openings
 from diemcau_agent.probes.address import SCHEMES, checked_address
-from diemcau_agent.probes.table import formats_of
+from diemcau_agent.probes.table import HANDBOOK_ORDER, formats_of
 from diemcau_agent.signal_config import Limits, checked_hours, listening_pattern
 from diemcau_contract.causes import Language
 from diemcau_contract.documents import parse_document, unreadable_problem
@@ -30,8 +30,6 @@ from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-_HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
-"""In which the communes' handbook looks at a room: the set, the picture, the sound."""
 _WITH_LOGIN: Final = {
     "username": ("xapi",),
     "password_file": ("pjlink", "xapi"),
@@ -305,7 +303,7 @@ def _config(document: _Document, path: Path) -> AgentConfig:
 
 
 def _in_handbook_order(devices: tuple[_Device, ...]) -> list[_Device]:
-    return sorted(devices, key=lambda device: _HANDBOOK_ORDER.index(device.kind))
+    return sorted(devices, key=lambda device: HANDBOOK_ORDER.index(device.kind))
 
 
 def _broker(broker: _Broker, path: Path) -> Broker:

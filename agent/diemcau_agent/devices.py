@@ -18,7 +18,7 @@ from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, 
 from diemcau_agent.probes.frame import ChildRun, device_result, run_child
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_agent.probes.outputs import judge_outputs, linux_outputs
-from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
+from diemcau_agent.probes.result import ProbeResult, ProbeValue, judged, shown
 from diemcau_agent.probes.table import PROBES
 from diemcau_agent.probes.v4l2 import find_v4l2
 from diemcau_contract.messages import DeviceResult
@@ -200,4 +200,4 @@ def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
 
 
 def _in_use(held_by: str) -> ProbeResult:
-    return ProbeResult("in_use", ("busy",), {"held_by": held_by[:MAX_TEXT]})
+    return ProbeResult("in_use", ("busy",), {"held_by": shown(held_by)})

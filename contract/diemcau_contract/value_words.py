@@ -58,6 +58,33 @@ VALUES: Mapping[str, Shown] = {
     "gain_db": Shown(Text("mức nghe so với mức phát", "level heard against played"), "dB", 1),
     "microphone": Shown(Text("lỗi của micro", "fault of the microphone")),
     "held_by": Shown(Text("chương trình đang dùng", "used by")),
+    "used": Shown(Text("thiết bị đang được dùng thay", "used in its place")),
+    "tries": Shown(Text("số lần xem", "looks"), "", 0),
+    "connector": Shown(Text("ngõ ra của máy tính", "the PC's output")),
+    "display": Shown(Text("tên màn hình", "name of the display")),
+    "connected": Shown(Text("đang nối với", "connected instead")),
+    "power": Shown(Text("nguồn máy chiếu", "projector's power")),
+    "input": Shown(Text("ngõ vào (mã PJLink)", "input (PJLink code)")),
+    "av_mute": Shown(Text("tắt hình/tiếng (mã PJLink)", "A/V mute (PJLink code)")),
+    "input_resolution": Shown(Text("độ phân giải tín hiệu vào", "resolution of the input signal")),
+    "lamp_hours": Shown(Text("giờ dùng bóng đèn", "lamp hours"), "h", 0),
+    "error_fan": Shown(
+        Text("quạt (0 tốt, 1 chú ý, 2 lỗi)", "fan (0 good, 1 warning, 2 error)"), "", 0
+    ),
+    "error_lamp": Shown(Text("bóng đèn (0, 1, 2)", "lamp (0, 1, 2)"), "", 0),
+    "error_temp": Shown(Text("nhiệt độ (0, 1, 2)", "temperature (0, 1, 2)"), "", 0),
+    "error_cover": Shown(Text("nắp máy (0, 1, 2)", "cover (0, 1, 2)"), "", 0),
+    "error_filter": Shown(Text("lưới lọc (0, 1, 2)", "filter (0, 1, 2)"), "", 0),
+    "error_other": Shown(Text("lỗi khác (0, 1, 2)", "other fault (0, 1, 2)"), "", 0),
+    "sip_code": Shown(Text("mã trả lời SIP", "SIP answer"), "", 0),
+    "rtt_seconds": Shown(Text("thời gian trả lời", "round trip"), "s", 4),
+    "agent": Shown(Text("thiết bị tự xưng", "calls itself")),
+    "active_calls": Shown(Text("số cuộc gọi đang có", "active calls"), "", 0),
+    "standby": Shown(Text("đang ở chế độ chờ", "in standby")),
+    "camera_connected": Shown(Text("có nối camera", "camera is connected")),
+    "camera_signal": Shown(Text("có hình từ camera", "camera's picture arrives")),
+    "microphones_connected": Shown(Text("số micro đang nối", "microphones connected"), "", 0),
+    "microphones_muted": Shown(Text("micro đang tắt tiếng", "microphones are muted")),
 }
 
 

@@ -29,6 +29,14 @@ class ProbeResult:
     values: Mapping[str, ProbeValue] = field(default_factory=dict)
 
 
+def shown(text: str) -> str:
+    """Return what a device or a program says of itself as a short word that is safe to print.
+
+    A terminal must not obey what a stranger on the network calls itself.
+    """
+    return "".join(sign if sign.isprintable() else "?" for sign in text)[:MAX_TEXT]
+
+
 def judged(causes: tuple[str, ...], values: Mapping[str, ProbeValue]) -> ProbeResult:
     """Give causes their status: bad when nothing is seen or heard, a warning when it is poor."""
     if not causes:
