@@ -112,7 +112,7 @@ def test_a_stand_in_camera_that_works_raises_no_alarm(
 def test_a_room_whose_sound_works_raises_no_alarm(
     probe: str, made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through PulseAudio and PortAudio, quiet or while somebody speaks."""
+    """Through a sound server, quiet or while somebody speaks."""
     (result,) = found(probe, {"kind": "sound", **made}, tmp_path, monkeypatch)
 
     assert (result.status, result.causes) == ("ok", ()), result.values

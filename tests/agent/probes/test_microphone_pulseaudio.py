@@ -105,7 +105,7 @@ SYSTEM = {"format": "system", "device": "ceiling_mic", "seconds": 2.0}
 
 
 def test_the_level_of_a_real_input_is_read(pulse: PrivatePulse) -> None:
-    """A tone played into the virtual microphone arrives at its level through PortAudio."""
+    """A tone played into the virtual microphone arrives at its level."""
     pulse.play(_tone_bursts())
     result, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
     assert (result.status, result.causes) == ("ok", ()), f"{result.values}\n{log}"
