@@ -1,6 +1,5 @@
 """The microphone probe against a private PulseAudio with virtual devices."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,86 +9,20 @@ import numpy as np
 import pytest
 
 from diemcau_agent.probes.frame import run_probe
+from tests.agent.probes.peers.pulse import PulseServer, private_pulse
 
 LIMIT_SECONDS = 60.0
 
 
-class PrivatePulse:
-    """A sound server of the test's own, with one virtual microphone and what is fed to it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.server = f"unix:{directory}/native"
-        modules = (
-            f"module-native-protocol-unix auth-anonymous=1 socket={directory}/native",
-            "module-null-sink sink_name=feed",
-            "module-remap-source source_name=ceiling_mic master=feed.monitor",
-        )
-        self._process = subprocess.Popen(
-            ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-             "--disallow-exit=no", *(f"--load={module}" for module in modules)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self._players: list[subprocess.Popen[bytes]] = []
-
-    def wait(self) -> None:
-        """Wait for the server's answer."""
-        deadline = time.monotonic() + 20
-        while subprocess.run(self._pactl("info"), capture_output=True, check=False).returncode:
-            assert time.monotonic() < deadline, "PulseAudio does not answer"
-            assert self._process.poll() is None, "PulseAudio ended"
-
-    def control(self, *arguments: str) -> None:
-        """Run pactl against this server."""
-        subprocess.run(self._pactl(*arguments), check=True, capture_output=True)
-
-    def play(self, samples: np.ndarray) -> None:
-        """Feed samples of 16 bit, 48 kHz, to the microphone until the end of the test."""
-        wave = self.directory / "wave.s16"
-        wave.write_bytes(samples.astype("<i2").tobytes())
-        self._players.append(
-            subprocess.Popen(
-                [
-                    "pacat",
-                    f"--server={self.server}",
-                    "--playback",
-                    "--raw",
-                    "--rate=48000",
-                    "--channels=1",
-                    "--format=s16le",
-                    "--device=feed",
-                    str(wave),
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
-
-    def close(self) -> None:
-        """End the players and the server."""
-        for process in (*self._players, self._process):
-            process.terminate()
-            process.wait(10)
-
-    def _pactl(self, *arguments: str) -> list[str]:
-        return ["pactl", f"--server={self.server}", *arguments]
-
-
 @pytest.fixture
-def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivatePulse]:
-    """A private PulseAudio that the probes of this test see as the session's own."""
-    if shutil.which("pulseaudio") is None or shutil.which("pactl") is None:
-        pytest.skip("pulseaudio and pulseaudio-utils are not installed")
-    for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.delenv("PULSE_SERVER", raising=False)
-    server = PrivatePulse(tmp_path)
-    try:
-        server.wait()
-        monkeypatch.setenv("PULSE_SERVER", server.server)
+def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PulseServer]:
+    """A sound server of the test's own, with one virtual microphone and what is fed to it."""
+    with private_pulse(tmp_path, monkeypatch) as server:
+        server.control("load-module", "module-null-sink", "sink_name=feed")
+        server.control(
+            "load-module", "module-remap-source", "source_name=ceiling_mic", "master=feed.monitor"
+        )
         yield server
-    finally:
-        server.close()
 
 
 def _tone_bursts(seconds: int = 60) -> np.ndarray:
@@ -104,16 +37,16 @@ def _tone_bursts(seconds: int = 60) -> np.ndarray:
 SYSTEM = {"format": "system", "device": "ceiling_mic", "seconds": 2.0}
 
 
-def test_the_level_of_a_real_input_is_read(pulse: PrivatePulse) -> None:
+def test_the_level_of_a_real_input_is_read(pulse: PulseServer) -> None:
     """A tone played into the virtual microphone arrives at its level."""
-    pulse.play(_tone_bursts())
+    pulse.play(_tone_bursts(), "feed")
     result, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
     assert (result.status, result.causes) == ("ok", ()), f"{result.values}\n{log}"
     assert result.values["rms_dbfs"] == pytest.approx(-26.0, abs=1.0)
     assert result.values["volume_ratio"] == pytest.approx(1.0, abs=0.01)
 
 
-def test_mute_and_volume_are_told_without_listening(pulse: PrivatePulse) -> None:
+def test_mute_and_volume_are_told_without_listening(pulse: PulseServer) -> None:
     """A muted or turned-down input is a cause of its own, told before anything is opened."""
     pulse.control("set-source-mute", "ceiling_mic", "1")
     muted, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
@@ -131,10 +64,10 @@ def test_an_input_without_signal_is_digital_silence() -> None:
     assert (result.status, result.causes) == ("bad", ("digital_silence",)), log
 
 
-def test_an_input_that_somebody_records_is_in_use(pulse: PrivatePulse) -> None:
+def test_an_input_that_somebody_records_is_in_use(pulse: PulseServer) -> None:
     """Another program's recording is grey, with its name, and is not listened to."""
     recorder = subprocess.Popen(
-        ["parec", f"--server={pulse.server}", "--device=ceiling_mic", "--raw"],
+        ["parec", f"--server={pulse.address}", "--device=ceiling_mic", "--raw"],
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -150,11 +83,11 @@ def test_an_input_that_somebody_records_is_in_use(pulse: PrivatePulse) -> None:
 
 
 def test_a_missing_input_is_told_from_a_missing_server(
-    pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatch
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No such microphone is bad; no sound system in this session is unknown."""
     missing, log = run_probe("microphone", {"format": "system", "device": "Jabra"}, LIMIT_SECONDS)
     assert (missing.status, missing.causes) == ("bad", ("missing",)), log
-    monkeypatch.setenv("PULSE_SERVER", f"unix:{pulse.directory}/nobody")
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{pulse.folder}/nobody")
     down, log = run_probe("microphone", SYSTEM, LIMIT_SECONDS)
     assert (down.status, down.causes) == ("unknown", ("unreachable",)), log
