@@ -179,3 +179,16 @@ def test_the_action_names_the_numbers() -> None:
 
     assert "mất 3,1 % gói" in said.action.vi
     assert "3.1 % lost" in said.action.en
+
+
+def test_a_device_that_left_what_was_accepted_is_told_with_both_numbers() -> None:
+    """Degraded, and the action names the numbers."""
+    turned = DeviceResult(
+        kind=DeviceKind.CAMERA, status=Status.WARN, causes=(Cause.CHANGED,),
+        values={"luma": 40.0, "accepted_luma": 120.0},
+    )  # fmt: skip
+    said = judge(evidence(devices=(turned,)), PROFILE)
+
+    assert (said.verdict, said.cause) == (Verdict.DEGRADED, Cause.CHANGED)
+    assert "40.0, before 120.0" in said.action.en
+    assert "40,0, trước 120,0" in said.action.vi

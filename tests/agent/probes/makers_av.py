@@ -170,8 +170,11 @@ def sounding_room(made: Made, folder: Path, patch: pytest.MonkeyPatch) -> Iterat
     """Set up a room with its sound, and with what is wrong in it."""
     with private_pulse(folder, patch) as server, ExitStack() as stack:
         _furnish(server, made.get("unit"), air=made.get("air", True))
-        if made.get("room", "quiet"):
-            stack.enter_context(_playing(server, _ROOMS[made.get("room", "quiet")], folder))
+        room = made.get("room", "quiet")
+        if room is not None:
+            stack.enter_context(
+                _playing(server, _ROOMS[room] if isinstance(room, str) else room, folder)
+            )
         if made.get("recorder"):
             stack.enter_context(_recording(server))
         if made.get("player"):
