@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diemcau_agent.signal import picture
+from diemcau_agent.signal.limits import PictureLimits
 from tests.agent.probes import scenes
 
 SEEDS = (1, 20, 303, 4004, 50005)
@@ -79,7 +80,7 @@ def test_two_faults_are_both_told() -> None:
 
 def test_limits_of_a_profile_are_used() -> None:
     """A stricter limit turns a clean room into a finding."""
-    strict = picture.PictureLimits(blur=0.05)
+    strict = PictureLimits(blur=0.05)
     measures = picture.measure(scenes.busy_room(2), limits=strict)
     assert picture.classify(measures, strict) == ("blurred",)
 
