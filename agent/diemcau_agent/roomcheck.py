@@ -21,6 +21,8 @@ from diemcau_contract.words import DeviceKind, Status
 _SOUND: Final = frozenset({DeviceKind.MICROPHONE, DeviceKind.SPEAKER})
 SECOND_TRY_SECONDS: Final = 8.0
 """A first try that took longer is not repeated: a room is checked in 20 s."""
+HOST_SECONDS: Final = 5.0
+"""For the look at the PC, which asks for the way to the hub: name servers may be silent."""
 _FINAL: Final = frozenset({Cause.AUTH, Cause.TIMEOUT})
 """Not tried again: a login that is refused twice may be locked, and who hangs would hang on."""
 
@@ -51,13 +53,21 @@ async def check_room(
             return await _look(prepared(device, baseline), openings, asked_by)
 
     looks = [look(device) for device in devices]
-    state, found = await asyncio.gather(asyncio.to_thread(read_host, host), asyncio.gather(*looks))
+    state, found = await asyncio.gather(_read_host(host), asyncio.gather(*looks))
     logs = {
         f"{device.kind}.{device.role}": log for device, (_, log) in zip(devices, found, strict=True)
     }
     remember_heard(host.state_directory, [result for result, _ in found])
     results = tuple(held_against(result, baseline) for result, _ in found)
     return RoomFindings(results, state, logs)
+
+
+async def _read_host(settings: HostSettings) -> HostState:
+    try:
+        async with asyncio.timeout(HOST_SECONDS):
+            return await asyncio.to_thread(read_host, settings)
+    except TimeoutError:
+        return HostState(status=Status.UNKNOWN, causes=(Cause.TIMEOUT,))
 
 
 async def _look(

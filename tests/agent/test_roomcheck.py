@@ -1,5 +1,6 @@
 """A whole room looked at: the second try, the switch, the log, and nothing that traps a test."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from diemcau_agent.openings import LOG_NAME, Openings
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import RoomFindings, check_room
 from diemcau_contract.causes import Cause
-from diemcau_contract.messages import DeviceResult
+from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.value_words import VALUES
 from diemcau_contract.words import DeviceKind, Status
 from tests.agent.probes.makers import settings_of
@@ -186,3 +187,26 @@ async def test_every_number_of_the_equipment_has_words(tmp_path: Path) -> None:
 
     assert len(shown) > 20
     assert shown <= set(VALUES)
+
+
+async def test_a_silent_name_server_does_not_hold_the_room_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The PC is unknown then; what was found of the devices is told."""
+    answered = threading.Event()
+
+    def hang(_settings: HostSettings) -> HostState:
+        answered.wait(60)
+        return HostState()
+
+    monkeypatch.setattr(roomcheck, "read_host", hang)
+    monkeypatch.setattr(roomcheck, "HOST_SECONDS", 0.05)
+    try:
+        with sip_over_udp(UserAgent()) as port:
+            source = {"format": "sip", "url": f"sip://127.0.0.1:{port}"}
+            found = await check(tmp_path, ExpectedDevice("codec", "main", source))
+    finally:
+        answered.set()
+
+    assert (found.host.status, found.host.causes) == ("unknown", ("timeout",))
+    assert found.devices[0].status == "ok"

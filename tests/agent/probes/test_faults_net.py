@@ -33,6 +33,7 @@ _PROBE = {"number": 99, "name": "diemcau-probe", "opened": "dev/video0"}
 _JABRA = {"kind": "microphone", "format": "system", "device": "usb:0b0e:0420"}
 _HELD = {"name": "Jabra", "usb_id": "0b0e:0420", "owner": 700}
 _PULSEAUDIO = {"number": 700, "name": "pulseaudio", "opened": "dev/snd/pcmC1D0c"}
+_PIPEWIRE = {"number": 690, "name": "pipewire", "opened": "dev/snd/pcmC1D0c", "thread": 700}
 
 
 def _usb(control: str, interface_class: str, interface: int = 0) -> dict[str, str]:
@@ -73,6 +74,7 @@ CLEAN = [
     ("inventory", {"kind": "room", "device": _V4L2, "camera": _RALLY, "process": _PROBE}),
     ("inventory", {"kind": "room", "device": _JABRA, "card": {"name": "x", "usb_id": "0b0e:0420"}}),
     ("inventory", {"kind": "room", "device": _JABRA, "card": _HELD, "process": _PULSEAUDIO}),
+    ("inventory", {"kind": "room", "device": _JABRA, "card": _HELD, "process": _PIPEWIRE}),
     ("inventory", {"kind": "pulse", "device": {"kind": "speaker", "format": "system",
                    "device": "speakerphone"}, "sinks": ["tv", "speakerphone"],
                    "default": "speakerphone"}),
