@@ -40,6 +40,8 @@ SOUND_SETTINGS: Mapping[str, dict[str, Any]] = {
 }
 """By probe: what leads to the room of :func:`sounding_room`."""
 _START_SECONDS = 20.0
+_PLAYER = 'application.process.binary = "pacat"'
+"""In PulseAudio's list, once for each program that plays."""
 _ROOMS = {"quiet": sounds.quiet_room, "speech": sounds.speech}
 
 
@@ -171,14 +173,17 @@ def sounding_room(made: Made, folder: Path, patch: pytest.MonkeyPatch) -> Iterat
     with private_pulse(folder, patch) as server, ExitStack() as stack:
         _furnish(server, made.get("unit"), air=made.get("air", True))
         room = made.get("room", "quiet")
+        players = 0
         if room is not None:
-            stack.enter_context(
-                _playing(server, _ROOMS[room] if isinstance(room, str) else room, folder)
-            )
-        if made.get("recorder"):
-            stack.enter_context(_recording(server))
+            scene = _ROOMS[room] if isinstance(room, str) else room
+            server.play(np.tile(scene(7) * 32767, 20), "feed")
+            players += 1
         if made.get("player"):
             server.play_silence("table_speaker")
+            players += 1
+        _wait(lambda: server.asked("list", "sink-inputs").count(_PLAYER) == players)
+        if made.get("recorder"):
+            stack.enter_context(_recording(server))
         for command in made.get("do", ()):
             server.control(*command)
         if "server" in made:
@@ -203,22 +208,6 @@ def _furnish(server: PulseServer, unit: str | None, *, air: bool) -> None:
             "load-module", "module-loopback", "source=table_speaker.monitor", "sink=feed",
             "latency_msec=60",
         )  # fmt: skip
-
-
-@contextmanager
-def _playing(
-    server: PulseServer, scene: Callable[[int], sounds.Samples], folder: Path
-) -> Iterator[None]:
-    """Let the room sound until the end; begins once the server has it."""
-    wave = folder / "room.s16"
-    wave.write_bytes(np.tile(scene(7) * 32767, 20).astype("<i2").tobytes())
-    command = [
-        "pacat", f"--server={server.address}", "--playback", "--raw", "--rate=48000",
-        "--channels=1", "--format=s16le", "--device=feed", str(wave),
-    ]  # fmt: skip
-    with _running(command):
-        _wait(lambda: "pacat" in server.asked("list", "sink-inputs"))
-        yield
 
 
 @contextmanager

@@ -90,3 +90,25 @@ def test_frames_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     """No frame at all is an error of the caller, not a picture."""
     with pytest.raises(ValueError, match="shape"):
         picture.measure(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_camera_that_is_moved_is_not_out_of_focus(seed: int) -> None:
+    """Whatever the motion does to the mean of some frames, each of them is sharp."""
+    room = scenes.busy_room(seed)
+    zoomed = [
+        frame[step * 2 : 180 - step * 2, step * 3 : 320 - step * 3]
+        .repeat(2, axis=0)
+        .repeat(2, axis=1)[:180, :320]
+        for step, frame in enumerate(room[:22])
+    ]
+    turned = [
+        np.roll(np.roll(frame, 9 * step, axis=1), 6 * step, axis=0)
+        for step, frame in enumerate(room)
+    ]
+
+    for frames in (
+        np.stack([frame for frame in zoomed if frame.shape == (180, 320)]),
+        np.stack(turned),
+    ):
+        assert picture.classify(picture.measure(frames)) == ()
