@@ -44,11 +44,12 @@ test: $(DEV) ## all tests; as root, installs the programs that they need
 coverage: $(DEV) ## all tests, with branch coverage of both parts together
 	@$(call BOTH_PARTS,--cov --cov-report=,--cov --cov-append)
 
-check: $(DEV) ## format, lint, types, import rules
+check: $(DEV) ## format, lint, types, import rules, alert rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@scripts/check-deploy.sh
 
 format: $(DEV) ## set the format and what else the linter can set right
 	@$(BIN)/ruff check --fix-only .

@@ -11,6 +11,8 @@ need() {
 
 need mosquitto mosquitto
 need promtool prometheus
+need prometheus-alertmanager prometheus-alertmanager
+need openssl openssl
 need pulseaudio pulseaudio
 need pactl pulseaudio-utils
 need strace strace

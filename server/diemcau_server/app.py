@@ -22,14 +22,15 @@ from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.topics import Down, down
 from diemcau_server import __version__, secret_files
 from diemcau_server.config import ServerConfig
-from diemcau_server.coordinator import Coordinator
+from diemcau_server.coordinator import Coordinator, Outcome
+from diemcau_server.coordinator.gathered import TestOrder
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import PublishError, ServerError, StartError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.link import BrokerAddress, Link
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.measuring_process import MeasuringError, MeasuringProcess
-from diemcau_server.metrics import Metrics
+from diemcau_server.metrics import EndedTest, Metrics
 from diemcau_server.nights import CapacityNights
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
@@ -135,6 +136,7 @@ class Server:
     async def _start(self) -> Addresses:
         config = self._config
         token = config.token or secret_files.make_token(config.token_file)
+        self._metrics.config_read(config.file)
         store = await self._open_store()
         measuring = await self._start_measuring()
         address = await self._broker_address()
@@ -153,6 +155,8 @@ class Server:
         self._spawn(link.run(), "broker link")
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
+        self._spawn(self._metrics.keep_written(), "metrics")
+        coordinator.after_each_test(self._count_test)
         self._spawn(self._follow(), "follow")
         for process in measuring.processes:
             name = f"follow measuring process {process.number}"
@@ -182,6 +186,7 @@ class Server:
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
         self._board.restore(await store.restored())
+        self._board.hub_lines.update(await store.hub_lines())
         return store
 
     async def _start_measuring(self) -> MeasuringEnd:
@@ -284,7 +289,18 @@ class Server:
                 self._metrics.mqtt_reconnects.inc(link.reconnects_total - reconnects)
                 reconnects = link.reconnects_total
                 self._metrics.queue_length.set(ingest.waiting())
+                for whose, ends_at in link.certificates.items():
+                    self._metrics.certificate_expiry.labels(whose).set(ends_at)
             await asyncio.sleep(1.0)
+
+    def _count_test(self, order: TestOrder, outcome: Outcome) -> None:
+        kind = "capacity" if order.capacity else "full" if order.steps.complete else "quick"
+        result, error = outcome.result, outcome.error
+        if result is not None:
+            seconds = result.duration_seconds
+            self._metrics.test_ended(EndedTest(order.hub, kind, str(result.verdict), seconds))
+        elif error is not None:
+            self._metrics.test_ended(EndedTest(order.hub, kind, error.code, None))
 
     async def _follow_measuring(self, process: MeasuringProcess) -> None:
         """Carry a measuring process's counters; apart, for a slow answer must hold up nothing."""

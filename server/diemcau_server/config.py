@@ -206,6 +206,7 @@ class ServerDocument(_Section):
     state_directory: str = Field(default="state", min_length=1)
     measure: MeasureConfig = MeasureConfig()
     report_interval_seconds: float = Field(default=30, ge=1, le=3600)
+    silent_after_seconds: float = Field(default=90, ge=3, le=3600)
     default_profile: Identifier
     hubs: tuple[HubConfig, ...] = Field(min_length=1)
     sessions: tuple[SessionConfig, ...] = ()
@@ -232,6 +233,7 @@ class ServerConfig:
     state_directory: Path
     measure: MeasureConfig
     report_interval_seconds: float
+    silent_after_seconds: float
     default_profile: str
     hubs: tuple[HubConfig, ...]
     sessions: tuple[SessionConfig, ...]
@@ -299,6 +301,7 @@ def _frozen(document: ServerDocument, path: Path, secrets: Mapping[str, str]) ->
         state_directory=base / document.state_directory,
         measure=document.measure,
         report_interval_seconds=document.report_interval_seconds,
+        silent_after_seconds=document.silent_after_seconds,
         default_profile=document.default_profile,
         hubs=_hubs_in_utc(document.hubs, zone),
         sessions=_sessions_in_utc(document.sessions, zone),

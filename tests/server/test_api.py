@@ -13,6 +13,7 @@ from sqlalchemy import URL
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
+from diemcau_server.metrics import Metrics
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board
 from diemcau_server.store import Store
@@ -27,14 +28,6 @@ LOGIN = {"Authorization": f"Bearer {TOKEN}"}
 TESTS = "/api/v1/tests"
 ORDER = {"points": ["bom-bo", "dak-nhau"], "profile": "light", "asked_by": "An"}
 Api = Client[Any, Any]
-
-
-class Text:
-    """Stands for the metrics: they have tests of their own."""
-
-    async def render(self) -> bytes:
-        """Give one line."""
-        return b"diemcau_up 1\n"
 
 
 @pytest.fixture
@@ -58,15 +51,16 @@ async def services(
 ) -> AsyncIterator[Services]:
     """Give the parts of a server."""
     config = district(tmp_path)
+    board = Board.of(config)
     store = await Store.open(URL.create("sqlite+aiosqlite", database=str(tmp_path / "d.sqlite")))
     coordinator = coordinator_of(config, rooms, measuring, store, clock=lambda: NOW)
     health = Health(ok=True, broker_connected=True, store_ok=True, measuring_ok=True, sentences=())
     yield Services(
         config=config,
-        board=Board.of(config),
+        board=board,
         store=store,
         coordinator=coordinator,
-        metrics=Text(),  # type: ignore[arg-type]  # the handler only renders
+        metrics=Metrics(board),
         token=TOKEN,
         health=lambda: health,
     )
@@ -341,7 +335,7 @@ async def test_hubs_sessions_profiles_health_and_metrics_are_given(api: Api) -> 
     assert (profiles["default"], len(profiles["profiles"])) == ("light", 2)
     assert (health["status"], health["problems"]) == ("ok", [])
     assert metrics.content_type == "text/plain"
-    assert await metrics.text() == "diemcau_up 1\n"
+    assert 'diemcau_hub_info{hub="bu-dang",name="Hội trường Huyện ủy"} 1.0' in await metrics.text()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", f"{TESTS}/x/events"])

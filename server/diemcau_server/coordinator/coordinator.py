@@ -107,10 +107,15 @@ class Coordinator:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, TestRun] = {}
         self._before: list[Callable[[], None]] = []
+        self._after: list[Callable[[TestOrder, Outcome], None]] = []
 
     def before_each_test(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when a test takes the line, before anything is sent for it."""
         self._before.append(call)
+
+    def after_each_test(self, call: Callable[[TestOrder, Outcome], None]) -> None:
+        """Have ``call`` called when a test has ended, with or without a result."""
+        self._after.append(call)
 
     async def start(self, request: Wanted) -> TestRun:
         """Start a test; it goes on by itself.
@@ -326,3 +331,5 @@ class Coordinator:
             del self._ended[next(iter(self._ended))]
         _LOG.info("test %s ended: %s", order.test, outcome.error or "with a result")
         run.conclude(outcome)
+        for call in self._after:
+            call(order, outcome)
