@@ -17,10 +17,10 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 
 PYTEST = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -rs
 
-.PHONY: help demo lab test coverage check format bench lock clean run dev
+.PHONY: help demo lab test coverage check format bench dashboards lock clean run dev
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN) ## a district of 16 rooms on this machine (ARGS=--once ends after one test)
 	@$(BIN)/diemcau demo $(ARGS)
@@ -62,6 +62,9 @@ lab: $(DEV) ## scenarios on shaped lines, as root (SCENARIOS=200 SEED=1; without
 
 bench: $(DEV) ## the figures of the project on this machine
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(ARGS)
+
+dashboards: $(DEV) ## write deploy/grafana/dashboards anew from their code
+	@$(BIN)/python -m diemcau_dashboards
 
 # The second file starts as a copy of the first: uv keeps the versions that it finds there.
 lock: $(DEV) ## write requirements/ anew (ARGS=--upgrade takes newer versions)

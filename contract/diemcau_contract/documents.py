@@ -111,7 +111,7 @@ def _problem(
     place = tuple(part for part in detail["loc"] if part in _known_parts(lines))
     while place and place not in lines:
         place = place[:-1]
-    where = _dotted(detail["loc"])
+    where = dotted(detail["loc"])
     return Problem(file, lines.get(place, 0), where, _sentence(detail, model))
 
 
@@ -127,15 +127,20 @@ def _known_parts(lines: dict[Place, int]) -> set[int | str]:
     return {part for place in lines for part in place}
 
 
-def _dotted(place: Place) -> str:
+def dotted(place: Place) -> str:
+    """Return a place as users read it: ``devices[0].source.url``."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
 
+_UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+"""What pydantic calls it in a model, and in a dataclass within one."""
+
+
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> Text:
-    if detail["type"] != "extra_forbidden":
+    if detail["type"] not in _UNKNOWN_KEY:
         return mistake_text(detail)
     near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_field_names(model)), n=1)
     allowed = sorted(_keys_at(model, detail["loc"][:-1]))

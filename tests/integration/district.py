@@ -186,8 +186,8 @@ class District:
         """Wait until the server answers on its port."""
         wait_until(f"server answers\n{self.parts['server'].tail()}", self._healthy)
 
-    def start_agent(self, point: str) -> None:
-        """Write an agent's file and start it."""
+    def start_agent(self, point: str, **changes: Any) -> None:
+        """Write an agent's file, with ``changes`` of its sections, and start it."""
         home = self.folder / point
         home.mkdir(exist_ok=True)
         config = home / "agent.yaml"
@@ -198,6 +198,7 @@ class District:
             "broker": {"url": f"mqtt://127.0.0.1:{self.agents_broker_port or self.broker_port}"},
             "state_directory": str(home / "state"),
             "devices": self.devices,
+            **changes,
         }
         config.write_text(yaml.safe_dump(content, allow_unicode=True))
         self.part(point, [sys.executable, "-m", "diemcau_agent", "run", "--config", str(config)])

@@ -32,18 +32,28 @@ def faster(duration: str, factor: float = FASTER) -> str:
 
 
 @dataclass
-class Watchers:
-    """Prometheus and Alertmanager beside a district; the district ends them."""
+class Prometheus:
+    """Prometheus beside a district, which ends it."""
 
     district: District
     prometheus_port: int
-    alertmanager_port: int
 
     def value(self, query: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of every series that Prometheus finds now."""
-        path = "/api/v1/query?" + urllib.parse.urlencode({"query": query})
-        found = _get(self.prometheus_port, path)["data"]["result"]
+        found = self._asked("query", query=query)["result"]
         return [(one["metric"], float(one["value"][1])) for one in found]
+
+    def span(
+        self, query: str, since: float, until: float
+    ) -> list[tuple[dict[str, str], list[float]]]:
+        """Return labels and values of every series between two times (Unix), second by second."""
+        found = self._asked("query_range", query=query, start=since, end=until, step=1)["result"]
+        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in found]
+
+    def label_values(self, label: str, selector: str) -> list[str]:
+        """Return the values that a label has in the series of a selector."""
+        found: list[str] = self._asked(f"label/{label}/values", **{"match[]": selector})
+        return found
 
     def firing(self, alert: str) -> set[str]:
         """Return the points (or hubs, or "") for which an alert fires, by Prometheus."""
@@ -58,51 +68,72 @@ class Watchers:
             seconds,
         )
 
+    def targets(self) -> list[dict[str, Any]]:
+        """Return what Prometheus scrapes, with how it fared."""
+        return list(self._asked("targets", state="active")["activeTargets"])
+
+    def _asked(self, what: str, **parameters: object) -> Any:
+        path = f"/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        return _get(self.prometheus_port, path)["data"]
+
+
+@dataclass
+class Watchers(Prometheus):
+    """Prometheus and Alertmanager beside a district; the district ends them."""
+
+    alertmanager_port: int
+
     def held_back(self, alert: str) -> set[str]:
         """Return the points for which an alert is active at Alertmanager and held back."""
         query = urllib.parse.urlencode({"filter": f'alertname="{alert}"'})
         found = _get(self.alertmanager_port, f"/api/v2/alerts?{query}")
         return {one["labels"]["point"] for one in found if one["status"]["inhibitedBy"]}
 
-    def targets(self) -> list[dict[str, Any]]:
-        """Return what Prometheus scrapes, with how it fared."""
-        found = _get(self.prometheus_port, "/api/v1/targets?state=active")
-        return list(found["data"]["activeTargets"])
+
+def start_prometheus(district: District, alertmanager: str | None = None) -> Prometheus:
+    """Start Prometheus over a running server; alerts go to the address ``alertmanager``."""
+    program = _program("prometheus")
+    port = free_port()
+    folder = district.folder / "watchers"
+    shutil.copytree(DEPLOY / "prometheus", folder / "prometheus")
+    for file in (folder / "prometheus" / "rules").glob("*.yml"):
+        _rewrite(file, _faster_rules)
+    main = folder / "prometheus" / "prometheus.yml"
+    _rewrite(main, lambda content: _prometheus_here(content, district.url, alertmanager))
+    part = district.part(
+        "prometheus",
+        [program, f"--config.file={main}", f"--storage.tsdb.path={folder / 'data'}",
+         f"--rules.alert.resend-delay={faster('1m')}", "--log.level=warn",
+         f"--web.listen-address=127.0.0.1:{port}"],
+    )  # fmt: skip
+    wait_until(f"prometheus is ready\n{part.tail()}", lambda: _ready(port))
+    return Prometheus(district, port)
 
 
 def start_watchers(district: District, hook_port: int, mail_port: int) -> Watchers:
     """Start both over a running district."""
-    prometheus, alertmanager = map(shutil.which, ("prometheus", "prometheus-alertmanager"))
-    if prometheus is None or alertmanager is None:
-        pytest.skip("prometheus or prometheus-alertmanager (Debian packages) is not installed")
-    watchers = Watchers(district, free_port(), free_port())
+    program = _program("prometheus-alertmanager")
+    port = free_port()
     folder = district.folder / "watchers"
-    shutil.copytree(DEPLOY / "prometheus", folder / "prometheus")
     shutil.copytree(DEPLOY / "alertmanager", folder / "alertmanager")
-    for file in (folder / "prometheus" / "rules").glob("*.yml"):
-        _rewrite(file, _faster_rules)
-    at = f"127.0.0.1:{watchers.alertmanager_port}"
-    main = folder / "prometheus" / "prometheus.yml"
-    _rewrite(main, lambda content: _prometheus_here(content, district.url, at))
     routes = folder / "alertmanager" / "alertmanager.yml"
     _rewrite(routes, lambda content: _alertmanager_here(content, hook_port, mail_port))
-    district.part(
+    at = f"127.0.0.1:{port}"
+    part = district.part(
         "alertmanager",
-        [alertmanager, f"--config.file={routes}", f"--storage.path={folder / 'am-data'}",
+        [program, f"--config.file={routes}", f"--storage.path={folder / 'am-data'}",
          f"--web.listen-address={at}", "--cluster.listen-address=", "--log.level=warn"],
     )  # fmt: skip
-    district.part(
-        "prometheus",
-        [prometheus, f"--config.file={main}", f"--storage.tsdb.path={folder / 'data'}",
-         f"--rules.alert.resend-delay={faster('1m')}", "--log.level=warn",
-         f"--web.listen-address=127.0.0.1:{watchers.prometheus_port}"],
-    )  # fmt: skip
-    for name, port in (
-        ("alertmanager", watchers.alertmanager_port),
-        ("prometheus", watchers.prometheus_port),
-    ):
-        wait_until(f"{name} is ready\n{district.parts[name].tail()}", lambda p=port: _ready(p))  # type: ignore[misc]  # the loop's own value
-    return watchers
+    prometheus = start_prometheus(district, at)
+    wait_until(f"alertmanager is ready\n{part.tail()}", lambda: _ready(port))
+    return Watchers(district, prometheus.prometheus_port, port)
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} (Debian package) is not installed")
+    return found
 
 
 def _rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -121,10 +152,11 @@ def _faster_rules(content: dict[str, Any]) -> None:
             rule["expr"] = re.sub(r"< 120\b", f"< {120 // FASTER}", rule["expr"])
 
 
-def _prometheus_here(content: dict[str, Any], server: str, alertmanager: str) -> None:
+def _prometheus_here(content: dict[str, Any], server: str, alertmanager: str | None) -> None:
     for key in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         content["global"][key] = "1s"
-    content["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
+    targets = [alertmanager] if alertmanager else []
+    content["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": targets}]}]
     job = content["scrape_configs"][0]
     job["http_sd_configs"] = [{"url": f"{server}/sd/hubs", "refresh_interval": "1s"}]
 
