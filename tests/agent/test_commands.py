@@ -228,7 +228,8 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
                "khác.\n"),
         ("en", "  Camera  BAD  device not found\n\nWhat to do, in this order:\n"
                "  1. Check the camera: replug its USB cable, switch it on.\n"
-               "     Likely why: A loose cable, a device without power, or it was taken elsewhere.\n"),
+               "     Likely why: A loose cable, a device without power, or it was taken "
+               "elsewhere.\n"),
     ],
 )  # fmt: skip
 def test_check_says_what_to_do_for_a_missing_camera(
