@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from diemcau_agent import __version__
-from diemcau_agent.config import load_config
+from diemcau_agent.config import AgentConfig, load_config
 from diemcau_agent.errors import AgentError, ExitCode, UsageError
+from diemcau_agent.probes.table import probe_names
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError
@@ -29,6 +30,19 @@ _HELP: Final[Mapping[str, Text]] = {
         "is this room ready, and what to do first",
     ),
     "check": Text("kiểm tra ngay (mở camera, micro)", "check now (opens camera and microphone)"),
+    "doctor": Text(
+        "máy này còn thiếu gì để chạy, và lệnh để sửa",
+        "what this PC lacks to run it, and the command that mends it",
+    ),
+    "log": Text(
+        "thiết bị đã được mở lúc nào, bao lâu, ai yêu cầu",
+        "which device was opened when, for how long, and who asked",
+    ),
+    "opening": Text(
+        "cho phép hoặc cấm mở camera, micro, loa; huyện không thể bật lại",
+        "allow or forbid that camera, microphone and speaker are opened; the hub cannot override",
+    ),
+    "switch": Text("on: cho phép, off: cấm (bỏ trống: xem)", "on, off (none: show it)"),
     "config": Text(
         "tệp cấu hình (mặc định: $DIEMCAU_AGENT_CONFIG, rồi ./agent.yaml)",
         "the agent's file (default: $DIEMCAU_AGENT_CONFIG, then ./agent.yaml)",
@@ -40,11 +54,10 @@ _HELP: Final[Mapping[str, Text]] = {
         "language: vi or en (default: as LANG says, then as the agent's file does)",
     ),
     "verbose": Text("ghi nhật ký chi tiết", "log details"),
-    "probes": Text(
-        "line, camera, microphone, host (bỏ trống: tất cả)",
-        "line, camera, microphone, host (none: all)",
+    "probes": Text("{names} (bỏ trống: tất cả)", "{names} (none: all)"),
+    "explain": Text(
+        "in số đo và nhật ký của từng phép kiểm tra", "print the numbers and the log of each probe"
     ),
-    "explain": Text("in nhật ký của từng phép kiểm tra", "print the log of each probe"),
     "valid": Text("cấu hình hợp lệ", "the configuration is valid"),
     "error": Text("lỗi", "error"),
     "fault": Text(
@@ -90,8 +103,19 @@ def default_config(environment: Mapping[str, str]) -> Path:
 
 
 def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
-    config = load_config(parsed.config or default_config(os.environ))
-    language: Language = asked or config.language
+    def load() -> AgentConfig:
+        return load_config(parsed.config or default_config(os.environ))
+
+    if parsed.command == "doctor":
+        from diemcau_agent.doctor import show_doctor  # noqa: PLC0415  # as below
+
+        # Also without a file that can be used: that is the first thing it looks at.
+        return show_doctor(load, asked, as_json=parsed.json)
+    config = load()
+    return _run_with(config, parsed, asked or config.language)
+
+
+def _run_with(config: AgentConfig, parsed: argparse.Namespace, language: Language) -> ExitCode:
     match parsed.command:
         case "run" if parsed.check_only:
             print(_say("valid", language))
@@ -103,6 +127,14 @@ def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
             from diemcau_agent.status import show_status  # noqa: PLC0415  # as above
 
             return show_status(config, language, as_json=parsed.json)
+        case "log":
+            from diemcau_agent.openinglog import show_log  # noqa: PLC0415  # as above
+
+            show_log(config, language, as_json=parsed.json)
+        case "opening":
+            from diemcau_agent.openinglog import show_switch  # noqa: PLC0415  # as above
+
+            show_switch(config, language, parsed.switch)
         case _:
             from diemcau_agent.check import Look, show_check  # noqa: PLC0415  # as above
 
@@ -138,9 +170,14 @@ def _parser(language: Language) -> SpokenParser:
     status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
     check = add_command("check")
-    check.add_argument("probes", nargs="*", metavar="PROBE", help=say("probes"))
+    names = ", ".join(probe_names())
+    check.add_argument("probes", nargs="*", metavar="PROBE", help=say("probes").format(names=names))
     check.add_argument("--json", action="store_true", help=say("json"))
     check.add_argument("--explain", action="store_true", help=say("explain"))
+    for name in ("doctor", "log"):
+        add_command(name).add_argument("--json", action="store_true", help=say("json"))
+    opening = add_command("opening")
+    opening.add_argument("switch", nargs="?", choices=("on", "off"), help=say("switch"))
     return parser
 
 

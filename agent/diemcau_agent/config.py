@@ -20,15 +20,21 @@ from pydantic import (
 from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
+from diemcau_agent.openings import Openings
+from diemcau_agent.probes.address import SCHEMES, checked_address
+from diemcau_agent.probes.table import formats_of
 from diemcau_contract.causes import Language
 from diemcau_contract.documents import parse_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-_FORMATS: Final = {
-    "camera": ("v4l2", "dshow", "rtsp", "lavfi"),
-    "microphone": ("system", "lavfi"),
+_HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
+"""In which the communes' handbook looks at a room: the set, the picture, the sound."""
+_WITH_LOGIN: Final = {
+    "username": ("xapi",),
+    "password_file": ("pjlink", "xapi"),
+    "ca_file": ("xapi",),
 }
 
 
@@ -58,6 +64,10 @@ class AgentConfig:
     """Where to measure instead of where the hub says."""
     opening_allowed: bool
     devices: tuple[ExpectedDevice, ...]
+
+    def openings(self) -> Openings:
+        """Return the room's own switch and log."""
+        return Openings(self.state_directory, allowed_by_file=self.opening_allowed)
 
 
 def load_config(file: Path) -> AgentConfig:
@@ -155,8 +165,38 @@ class _Measure(_Strict):
 
 
 class _Source(_Strict):
-    format: Literal["v4l2", "dshow", "rtsp", "lavfi", "system"]
+    format: Literal["v4l2", "dshow", "rtsp", "lavfi", "system", "pjlink", "sip", "h323", "xapi"]
     url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str | None, info: ValidationInfo) -> str | None:
+        form = info.data.get("format")
+        if url is None or form not in SCHEMES:
+            return url
+        try:
+            checked_address(form, url)
+        except ValueError as error:
+            # The text is not repeated: it may hold a password.
+            begins = " | ".join(f"{scheme}HOST[:PORT]" for scheme in SCHEMES[form])
+            raise ValueMistake(
+                f"phải là {begins}, không kèm tài khoản", f"must be {begins}, without a login"
+            ) from error
+        return url
+
+    @field_validator("username", "password_file", "ca_file")
+    @classmethod
+    def _has_login(cls, value: str | None, info: ValidationInfo) -> str | None:
+        formats = _WITH_LOGIN[info.field_name or ""]
+        if value is not None and info.data.get("format", formats[0]) not in formats:
+            names_vi, names_en = " hoặc ".join(formats), " or ".join(formats)
+            raise ValueMistake(
+                f"chỉ dùng với nguồn dạng {names_vi}", f"is of use with format {names_en} only"
+            )
+        return value
 
     @model_validator(mode="after")
     def _has_url(self) -> Self:
@@ -169,17 +209,18 @@ class _Source(_Strict):
 
 
 class _Device(_Strict):
-    kind: Literal["camera", "microphone"]
+    kind: Literal["camera", "microphone", "display", "codec"]
     role: Identifier = "main"
     source: _Source
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
     height: Annotated[int, Field(ge=16, le=4320)] | None = None
     frames_per_second: Annotated[float, Field(ge=1, le=120)] | None = None
+    input: Annotated[str, Field(pattern=r"^[1-6][0-9A-Z]$")] | None = None
 
     @field_validator("source")
     @classmethod
     def _source_of_kind(cls, source: _Source, info: ValidationInfo) -> _Source:
-        allowed = _FORMATS.get(info.data.get("kind", ""), (source.format,))
+        allowed = formats_of(info.data.get("kind", "")) or (source.format,)
         if source.format not in allowed:
             kind = info.data["kind"]
             raise ValueMistake(
@@ -191,8 +232,18 @@ class _Device(_Strict):
     @field_validator("width", "height", "frames_per_second")
     @classmethod
     def _of_a_camera(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("kind") == "microphone":
+        if value is not None and info.data.get("kind", "camera") != "camera":
             raise ValueMistake("chỉ dùng cho camera", "is asked of cameras only")
+        return value
+
+    @field_validator("input")
+    @classmethod
+    def _of_a_projector(cls, value: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source")
+        if value is not None and isinstance(source, _Source) and source.format != "pjlink":
+            raise ValueMistake(
+                "chỉ dùng cho máy chiếu (pjlink)", "is asked of projectors (pjlink) only"
+            )
         return value
 
 
@@ -233,40 +284,48 @@ def _config(document: _Document, path: Path) -> AgentConfig:
         language=document.language,
         measure_address=(parts.hostname or "", parts.port or 0) if parts else None,
         opening_allowed=document.opening_allowed,
-        devices=tuple(_expected(device) for device in document.devices),
+        devices=tuple(_expected(device, path) for device in _in_handbook_order(document.devices)),
     )
+
+
+def _in_handbook_order(devices: tuple[_Device, ...]) -> list[_Device]:
+    return sorted(devices, key=lambda device: _HANDBOOK_ORDER.index(device.kind))
 
 
 def _broker(broker: _Broker, path: Path) -> Broker:
     url = _split(broker.url)
-    password = None
-    if broker.password_file is not None:
-        secret = beside(path, broker.password_file).read_text(encoding="utf-8")
-        password = secret.strip().splitlines()[0]
     return Broker(
         host=url.hostname or "",
         port=url.port or _PORTS[url.scheme],
         tls=url.scheme == "mqtts",
         username=broker.username,
-        password=password,
+        password=_secret(broker.password_file, path),
         ca_file=beside(path, broker.ca_file) if broker.ca_file else None,
     )
 
 
-def _expected(device: _Device) -> ExpectedDevice:
-    return ExpectedDevice(device.kind, device.role, _settings(device))
+def _secret(name: str | None, path: Path) -> str | None:
+    if name is None:
+        return None
+    return beside(path, name).read_text(encoding="utf-8").strip().splitlines()[0]
 
 
-def _settings(device: _Device) -> Mapping[str, Any]:
-    """Return what the device's probe asks for; a system microphone is named by a pattern."""
+def _expected(device: _Device, path: Path) -> ExpectedDevice:
+    return ExpectedDevice(device.kind, device.role, _settings(device, path))
+
+
+def _settings(device: _Device, path: Path) -> Mapping[str, Any]:
+    """Return what the device's probe asks for; one of the system is named by a pattern."""
     source = device.source
-    if device.kind == "microphone":
-        key = "device" if source.format == "system" else "url"
-        return {"format": source.format, key: source.url}
     wanted = {
+        "device" if source.format == "system" else "url": source.url,
         "width": device.width,
         "height": device.height,
         "frames_per_second": device.frames_per_second,
+        "input": device.input,
+        "username": source.username,
+        "password": _secret(source.password_file, path),
+        "ca_file": str(beside(path, source.ca_file)) if source.ca_file else None,
     }
     asked = {key: value for key, value in wanted.items() if value is not None}
-    return {"format": source.format, "url": source.url, **asked}
+    return {"format": source.format, **asked}

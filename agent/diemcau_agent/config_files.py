@@ -1,4 +1,4 @@
-"""The files that the agent's file names: the broker's password and certificate authority."""
+"""The files that the agent's file names: passwords and certificates of broker and devices."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from typing import Final
 import yaml
 
 from diemcau_contract.causes import Text
-from diemcau_contract.documents import lines_of
+from diemcau_contract.documents import Place, dotted, lines_of
 from diemcau_contract.errors import Problem
 from diemcau_contract.mistakes import unreadable_text
 
@@ -23,16 +23,28 @@ def file_problems(text: str, path: Path, shown: str) -> Iterator[Problem]:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return
-    broker = content.get("broker") if isinstance(content, dict) else None
-    if not isinstance(broker, dict):
-        return
     lines = lines_of(text)
-    for key, secret in (("password_file", True), ("ca_file", False)):
-        name = broker.get(key)
-        if isinstance(name, str) and name:
-            what = _unusable(beside(path, name), secret=secret)
-            if what:
-                yield Problem(shown, lines.get(("broker", key), 0), f"broker.{key}", what)
+    for where, section in _sections(content):
+        for key, secret in (("password_file", True), ("ca_file", False)):
+            name = section.get(key)
+            if isinstance(name, str) and name:
+                what = _unusable(beside(path, name), secret=secret)
+                if what:
+                    place = (*where, key)
+                    yield Problem(shown, lines.get(place, 0), dotted(place), what)
+
+
+def _sections(content: object) -> Iterator[tuple[Place, dict[str, object]]]:
+    """Yield the parts of the document that may name files, with their places."""
+    if not isinstance(content, dict):
+        return
+    broker, devices = content.get("broker"), content.get("devices")
+    if isinstance(broker, dict):
+        yield ("broker",), broker
+    for number, device in enumerate(devices if isinstance(devices, list) else ()):
+        source = device.get("source") if isinstance(device, dict) else None
+        if isinstance(source, dict):
+            yield ("devices", number, "source"), source
 
 
 def _unusable(path: Path, *, secret: bool) -> Text | None:

@@ -15,6 +15,7 @@ from diemcau_agent.link import Link
 from diemcau_agent.onetest import News, Notice, OneTest, Outcome
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import RoomFindings, check_room
+from diemcau_contract.causes import Cause
 from diemcau_contract.codec import encode
 from diemcau_contract.errors import MessageError
 from diemcau_contract.messages import (
@@ -157,13 +158,10 @@ class TestDesk:
             return
         # The line first: starting the probes' children must not delay the opening of the flow.
         await current.settled.wait()
-        found = await check_room(
-            self._config.devices,
-            self._host_settings(),
-            opening_allowed=self._config.opening_allowed,
-        )
-        if self._config.opening_allowed:
-            self._on_opened(found.devices)
+        openings = self._config.openings()
+        asked_by = f"hub: {command.asked_by}"
+        found = await check_room(self._config.devices, self._host_settings(), openings, asked_by)
+        self._on_opened(one for one in found.devices if Cause.SWITCHED_OFF not in one.causes)
         self._outgoing.put_nowait(self._devices_result(command.test, found))
 
     def _devices_result(self, test: str, found: RoomFindings) -> DevicesResult:

@@ -7,9 +7,10 @@ numbers in braces; ``action`` fills them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-Language = Literal["vi", "en"]
+from diemcau_contract.cause_details import ACTION_OF_DEVICE, LIKELY
+from diemcau_contract.texts import Language as Language  # noqa: PLC0414  # known from here
+from diemcau_contract.texts import Text as Text  # noqa: PLC0414  # as above
 
 
 class Cause(StrEnum):
@@ -50,6 +51,8 @@ class Cause(StrEnum):
     HUM = "hum"
     NOISY = "noisy"
     CHIRP_NOT_HEARD = "chirp_not_heard"
+    WRONG_DEVICE = "wrong_device"
+    NO_EDID = "no_edid"
     OFF = "off"
     WARMING = "warming"
     WRONG_INPUT = "wrong_input"
@@ -57,12 +60,16 @@ class Cause(StrEnum):
     LAMP = "lamp"
     FAN = "fan"
     TEMP = "temp"
+    DEVICE_FAULT = "device_fault"
     AUTH = "auth"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CRASHED = "crashed"
+    SWITCHED_OFF = "switched_off"
+    STALE = "stale"
 
     SLEEP_TIMER = "sleep_timer"
+    USB_SUSPEND = "usb_suspend"
     DISK_LOW = "disk_low"
     CLOCK_OFF = "clock_off"
     CPU_BUSY = "cpu_busy"
@@ -76,26 +83,11 @@ LINE_CAUSES = frozenset(list(Cause)[: list(Cause).index(Cause.MISSING)])
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """One sentence in both languages."""
-
-    vi: str
-    en: str
-
-    def in_language(self, language: Language) -> str:
-        """Return the sentence in ``language``."""
-        return self.vi if language == "vi" else self.en
-
-    def __add__(self, other: "Text") -> "Text":
-        """Return both sentences, one behind the other."""
-        return Text(f"{self.vi} {other.vi}".rstrip(), f"{self.en} {other.en}".rstrip())
-
-
-@dataclass(frozen=True, slots=True)
 class Wording:
-    """A cause in words: a short name for a table cell, and the first thing to do."""
+    """A cause in words: a short name for a table cell, why it is likely, the first thing to do."""
 
     name: Text
+    why: Text
     action: Text
 
 
@@ -310,6 +302,18 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Bật loa và âm ly, tăng âm lượng, kiểm tra dây loa.",
         "Switch on speaker and amplifier, raise the volume, check the speaker's cable.",
     ),
+    Cause.WRONG_DEVICE: (
+        "máy đang dùng thiết bị khác",
+        "another device is used",
+        "Chọn lại đúng {device} trong cài đặt của máy và trong phần mềm họp.",
+        "Choose the right {device} in the PC's settings and in the meeting software.",
+    ),
+    Cause.NO_EDID: (
+        "không đọc được thông tin màn hình",
+        "display tells nothing of itself",
+        "Rút dây HDMI ở cả hai đầu, cắm lại; thử bỏ bộ chia.",
+        "Replug the HDMI cable at both ends; try without the splitter.",
+    ),
     Cause.OFF: ("đang tắt", "off", "Bật nguồn {device}.", "Switch the {device} on."),
     Cause.WARMING: (
         "đang khởi động",
@@ -347,6 +351,13 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Tắt {device} cho nguội, kiểm tra chỗ thoát gió.",
         "Let the {device} cool down, check its air vents.",
     ),
+    Cause.DEVICE_FAULT: (
+        "thiết bị báo lỗi",
+        "device reports a fault",
+        "Xem đèn báo trên {device}: đóng nắp, vệ sinh lưới lọc; nếu vẫn vậy, tắt rồi bật lại.",
+        "Look at the lamps of the {device}: close its cover, clean its filter; else switch it off "
+        "and on.",
+    ),
     Cause.AUTH: (
         "sai mật khẩu thiết bị",
         "device login refused",
@@ -371,11 +382,31 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Kiểm tra lại; nếu vẫn vậy, gửi nhật ký (test-line --explain) cho kỹ thuật.",
         "Check again; if it stays, send the log (test-line --explain) to the technician.",
     ),
+    Cause.SWITCHED_OFF: (
+        "đã tắt tại chỗ",
+        "switched off here",
+        "Bật lại khi được phép: diemcau-agent opening on (hoặc opening_allowed trong tệp cấu "
+        "hình).",
+        "Switch it on again where that is wanted: diemcau-agent opening on (or opening_allowed in "
+        "the agent's file).",
+    ),
+    Cause.STALE: (
+        "kết quả đã cũ",
+        "result is old",
+        "Kiểm tra lại: diemcau-agent check tại phòng, hoặc test-line từ huyện.",
+        "Check again: diemcau-agent check in the room, or test-line from the hub.",
+    ),
     Cause.SLEEP_TIMER: (
         "máy sẽ tự ngủ",
         "PC will sleep",
         "Tắt chế độ ngủ của máy tính trong giờ họp.",
         "Turn off the PC's sleep timer for the meeting.",
+    ),
+    Cause.USB_SUSPEND: (
+        "cổng USB tự ngắt",
+        "USB ports fall asleep",
+        "Tắt chế độ tiết kiệm điện của cổng USB trên máy tính.",
+        "Turn off power saving of the PC's USB ports.",
     ),
     Cause.DISK_LOW: (
         "ổ đĩa gần đầy",
@@ -416,7 +447,7 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
 }
 
 WORDING: Mapping[Cause, Wording] = {
-    cause: Wording(Text(name_vi, name_en), Text(action_vi, action_en))
+    cause: Wording(Text(name_vi, name_en), Text(*LIKELY[cause]), Text(action_vi, action_en))
     for cause, (name_vi, name_en, action_vi, action_en) in _WORDS.items()
 }
 
@@ -452,7 +483,7 @@ def action(
     helps against a narrow hub line, ``port`` the hub's UDP port; a sentence uses those that it
     names.
     """
-    template = WORDING[cause].action
+    template = ACTION_OF_DEVICE.get((cause, device), WORDING[cause].action)
     name = DEVICE_NAMES.get(device, Text("thiết bị", "device"))
 
     def filled(language: Language) -> str:

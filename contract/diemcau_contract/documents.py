@@ -111,7 +111,7 @@ def _problem(
     place = tuple(part for part in detail["loc"] if part in _known_parts(lines))
     while place and place not in lines:
         place = place[:-1]
-    where = _dotted(detail["loc"])
+    where = dotted(detail["loc"])
     return Problem(file, lines.get(place, 0), where, _sentence(detail, model))
 
 
@@ -127,7 +127,8 @@ def _known_parts(lines: dict[Place, int]) -> set[int | str]:
     return {part for place in lines for part in place}
 
 
-def _dotted(place: Place) -> str:
+def dotted(place: Place) -> str:
+    """Return a place as users read it: ``devices[0].source.url``."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

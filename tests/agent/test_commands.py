@@ -1,10 +1,11 @@
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from diemcau_agent.__main__ import main
-from diemcau_agent.reporter import merged
+from diemcau_agent.devicewatch import merged
 from diemcau_agent.statusfile import (
     FILE_NAME,
     AgentStatus,
@@ -83,9 +84,11 @@ def test_what_to_touch_first(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     code, text = told(tmp_path, capsys, status)
     assert code == 1
     assert text.splitlines()[0] == "bu-dang/bom-bo: CHƯA SẴN SÀNG"
-    assert text.splitlines()[-2:] == [
+    assert text.splitlines()[-4:] == [
         "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.",
+        "     Lý do thường gặp: Dây lỏng, thiết bị chưa bật nguồn, hoặc đã bị mang đi nơi khác.",
         "  2. Cắm sạc cho máy tính.",
+        "     Lý do thường gặp: Chưa cắm sạc hoặc mất điện.",
     ]
 
 
@@ -151,7 +154,7 @@ def test_an_unknown_probe_names_the_nearest(
         main(["check", "camra", "--config", str(config), "--lang", "vi"])
     assert left.value.code == 2
     said = capsys.readouterr().err
-    assert said == "lỗi: không có phép kiểm tra 'camra'; gần nhất: camera\n"
+    assert said == "lỗi: không có phép kiểm tra 'camra'; gần nhất: camera, network-camera\n"
 
 
 def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +173,7 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert text.splitlines()[0].split() == ["Camera", "tốt"]
     assert "không thấy thiết bị" in text
     assert "--- camera.side" in text
+    assert re.search(r"^ +luma: \d", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

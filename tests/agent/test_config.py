@@ -21,7 +21,7 @@ EVERYTHING = [
     "9: language: must be 'vi' or 'en' (got 'fr')",
     "10: opening_allowed: must be true or false (got 'maybe')",
     "12: measure.address: must be HOST:PORT, the port 1 to 65535 (got 'hub-without-port')",
-    "14: devices[0].kind: must be 'camera' or 'microphone' (got 'screen')",
+    "14: devices[0].kind: must be 'camera', 'microphone', 'display' or 'codec' (got 'screen')",
     "17: devices[1].source: format v4l2 is none of a microphone; use system or lavfi",
     "20: devices[2].source: a source of format v4l2 needs a url",
     "21: devices[2].width: must be at least 16 (got 9)",
@@ -39,7 +39,8 @@ EVERYTHING_IN_VIETNAMESE = [
     "9: language: phải là 'vi' hoặc 'en' (đang là 'fr')",
     "10: opening_allowed: phải là true hoặc false (đang là 'maybe')",
     "12: measure.address: phải là HOST:PORT, cổng từ 1 đến 65535 (đang là 'hub-without-port')",
-    "14: devices[0].kind: phải là 'camera' hoặc 'microphone' (đang là 'screen')",
+    "14: devices[0].kind: phải là 'camera', 'microphone', 'display' hoặc 'codec' "
+    "(đang là 'screen')",
     "17: devices[1].source: microphone không có dạng v4l2; dùng system hoặc lavfi",
     "20: devices[2].source: nguồn dạng v4l2 cần có url",
     "21: devices[2].width: không được nhỏ hơn 16 (đang là 9)",
@@ -71,7 +72,7 @@ def test_the_example_loads() -> None:
     config = load_config(ROOT / "config" / "agent.yaml")
     assert (config.hub, config.point) == ("bu-dang", "bom-bo")
     assert config.state_directory == ROOT / "config" / "state"
-    assert [device.source["format"] for device in config.devices] == ["v4l2", "system"]
+    assert [device.source["format"] for device in config.devices] == ["system", "v4l2", "system"]
 
 
 @pytest.mark.parametrize(
@@ -275,3 +276,87 @@ def test_check_only_says_that_a_good_file_is_good(capsys: pytest.CaptureFixture[
     assert left.value.code == 0
     says = {"cấu hình hợp lệ\n", "the configuration is valid\n"}
     assert capsys.readouterr().out in says
+
+
+EQUIPMENT = """devices:
+- kind: camera
+  source: {format: lavfi, url: testsrc2}
+- kind: display
+  input: "31"
+  source: {format: pjlink, url: "pjlink://10.20.1.50:4353", password_file: projector.pass}
+- kind: codec
+  source: {format: sip, url: "sip://10.20.1.40?transport=tcp"}
+- kind: codec
+  role: status
+  source: {format: xapi, url: "http://10.20.1.40", username: auditor, password_file: codec.pass}
+"""
+
+
+def test_equipment_is_told_its_logins_and_comes_in_the_handbooks_order(tmp_path: Path) -> None:
+    """Passwords come from files of their own; set, picture, sound; no password in a repr."""
+    file = good_file(tmp_path, "{url: 'mqtt://127.0.0.1'}")
+    file.write_text(file.read_text(encoding="utf-8") + EQUIPMENT, encoding="utf-8")
+    for name in ("projector", "codec"):
+        secret = tmp_path / f"{name}.pass"
+        secret.write_text(f"{name} word\n", encoding="utf-8")
+        secret.chmod(0o600)
+
+    config = load_config(file)
+
+    assert [(one.kind, one.role) for one in config.devices] == [
+        ("codec", "main"), ("codec", "status"), ("display", "main"), ("camera", "main"),
+    ]  # fmt: skip
+    assert config.devices[1].source == {
+        "format": "xapi", "url": "http://10.20.1.40", "username": "auditor",
+        "password": "codec word",
+    }  # fmt: skip
+    assert config.devices[2].source == {
+        "format": "pjlink", "url": "pjlink://10.20.1.50:4353", "password": "projector word",
+        "input": "31",
+    }  # fmt: skip
+    assert "word" not in repr(config)
+
+
+BAD_EQUIPMENT = """devices:
+- kind: display
+  source: {format: pjlink, url: "10.20.1.50"}
+- kind: codec
+  source: {format: sip, url: "sip://admin:secret@10.20.1.40"}
+- kind: codec
+  role: b
+  source:
+    format: h323
+    url: h323://10.20.1.40
+    username: admin
+- kind: display
+  role: b
+  source: {format: system}
+  input: "31"
+- kind: codec
+  role: c
+  source:
+    format: xapi
+    url: ftp://10.20.1.40
+    password_file: nowhere.pass
+"""
+
+
+def test_mistakes_of_equipment_are_told_without_its_logins(tmp_path: Path) -> None:
+    """Address, login and input each say what is allowed; a secret is never repeated."""
+    file = good_file(tmp_path, "{url: 'mqtt://127.0.0.1'}")
+    file.write_text(file.read_text(encoding="utf-8") + BAD_EQUIPMENT, encoding="utf-8")
+
+    told = problems_of(file)
+
+    assert told == [
+        "agent.yaml:8: devices[0].source.url: must be pjlink://HOST[:PORT], without a login "
+        "(got '10.20.1.50')",
+        "agent.yaml:10: devices[1].source.url: must be sip://HOST[:PORT], without a login "
+        "(got 'sip://***@10.20.1.40')",
+        "agent.yaml:16: devices[2].source.username: is of use with format xapi only (got 'admin')",
+        "agent.yaml:20: devices[3].input: is asked of projectors (pjlink) only (got '31')",
+        "agent.yaml:25: devices[4].source.url: must be http://HOST[:PORT] | https://HOST[:PORT], "
+        "without a login (got 'ftp://10.20.1.40')",
+        "agent.yaml:26: devices[4].source.password_file: nowhere.pass cannot be read: "
+        "No such file or directory",
+    ]

@@ -7,8 +7,11 @@ Audio (pycaw), written against its documented interface and not yet run on Windo
 import fnmatch
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from diemcau_agent.probes.holders import is_probe
 
 
 class MixerUnreachableError(Exception):
@@ -58,13 +61,14 @@ def _pulse_input(pattern: str | None) -> AudioInput | None:
             clients = {client.index: client.name for client in pulse.client_list()}
             default = pulse.server_info().default_source_name
             for source in pulse.source_list():
-                names = (source.name, source.description or "")
+                names = (source.name, source.description or "", usb_id(source.proplist))
                 if not (matches(pattern, *names) if pattern else source.name == default):
                     continue
                 if source.monitor_of_sink_name and source.name != pattern:
                     # What a loudspeaker plays is no microphone, unless it is named in full.
                     continue
-                recorders = _recorders(pulse.source_output_list(), source.index, clients)
+                streams = [one for one in pulse.source_output_list() if one.source == source.index]
+                recorders = users_of(streams, clients)
                 volume_ratio = float(source.volume.value_flat)
                 return AudioInput(source.name, bool(source.mute), volume_ratio, recorders)
     except pulsectl.PulseError as error:
@@ -72,20 +76,27 @@ def _pulse_input(pattern: str | None) -> AudioInput | None:
     return None
 
 
-def _recorders(outputs: list[Any], source_index: int, clients: dict[int, str]) -> tuple[str, ...]:
-    """Name who records; the sound server's own modules and level meters do not count."""
+def users_of(streams: list[Any], clients: dict[int, str]) -> tuple[str, ...]:
+    """Name who records or plays; the sound server's own modules and level meters do not count."""
     names = set()
-    for output in outputs:
-        properties = output.proplist
-        if output.source != source_index or output.client not in clients:
+    for stream in streams:
+        properties = stream.proplist
+        if stream.client not in clients or stream.corked or stream.resample_method == "peaks":
             continue
-        if output.corked or output.resample_method == "peaks":
+        process_id = properties.get("application.process.id", "")
+        if process_id == str(os.getpid()) or is_probe(process_id):
             continue
-        if properties.get("application.process.id") == str(os.getpid()):
-            continue
-        name = properties.get("application.process.binary") or clients[output.client]
+        name = properties.get("application.process.binary") or clients[stream.client]
         names.add(name)
     return tuple(sorted(names))
+
+
+def usb_id(properties: Mapping[str, str]) -> str:
+    """Return ``usb:VVVV:PPPP`` of a device of PulseAudio, empty for one without USB."""
+    vendor, product = properties.get("device.vendor.id"), properties.get("device.product.id")
+    if properties.get("device.bus") != "usb" or not vendor or not product:
+        return ""
+    return f"usb:{vendor.removeprefix('0x'):0>4}:{product.removeprefix('0x'):0>4}"
 
 
 def _core_audio_input(pattern: str | None) -> AudioInput | None:  # not run on Windows yet
