@@ -16,6 +16,7 @@ from diemcau_agent.probes.table import probe_names
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError
+from diemcau_contract.logs import LOG_FORM, LOG_FORMS, LogForm, start_log
 
 CONFIG_VARIABLE: Final = "DIEMCAU_AGENT_CONFIG"
 
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _speak_utf8()
     try:
         parsed = _parse(given, language)
-        _set_up(language, verbose=parsed.verbose)
+        _set_up(language, parsed.log if parsed.command == "run" else "text", parsed.verbose)
         sys.exit(_run(parsed, asked))
     except AgentError as error:
         print(f"{_say('error', language)}: {error.text.in_language(language)}", file=sys.stderr)
@@ -167,6 +168,13 @@ def _parser(language: Language) -> SpokenParser:
 
     run = add_command("run")
     run.add_argument("--check-only", action="store_true", help=say("check_only"))
+    run.add_argument(
+        "--log",
+        choices=LOG_FORMS,
+        default="auto",
+        metavar="FORM",
+        help=LOG_FORM.in_language(language),
+    )
     status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
     check = add_command("check")
@@ -192,13 +200,9 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _set_up(language: Language, *, verbose: bool) -> None:
+def _set_up(language: Language, form: LogForm, verbose: bool) -> None:  # noqa: FBT001  # an option
     """Log to standard error; a fault of ours is one sentence, its traceback only with --verbose."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    start_log(form, sys.stderr, os.environ, verbose=verbose)
 
     def show(
         kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
