@@ -11,10 +11,10 @@ import pytest
 
 from diemcau_agent import pcneeds
 from diemcau_agent.__main__ import main
-from diemcau_agent.doctor import agent_needs, clock_need
-from diemcau_agent.needs import Need
+from diemcau_agent.doctor import agent_needs
 from diemcau_agent.pcneeds import linux_needs, windows_needs
 from diemcau_agent.statusfile import LineStatus
+from diemcau_contract.needs import Need, clock_need
 from tests.agent.probes import trees
 from tests.agent.probes.peers.pulse import private_pulse
 from tests.agent.probes.test_inventory import STORE, FakeRegistry
