@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from diemcau_contract.causes import Text
 
@@ -110,11 +110,14 @@ def lines_for(form: LogForm, stream: TextIO, environment: Mapping[str, str]) -> 
 
 
 def start_log(
-    form: LogForm, stream: TextIO, environment: Mapping[str, str], *, verbose: bool
+    form: LogForm,
+    handler: "logging.StreamHandler[Any]",
+    environment: Mapping[str, str],
+    *,
+    verbose: bool,
 ) -> None:
-    """Log to ``stream``: our own events from INFO on, or all, and warnings of libraries."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(lines_for(form, stream, environment))
+    """Log through ``handler``: our own events from INFO on, or all, and warnings of libraries."""
+    handler.setFormatter(lines_for(form, handler.stream, environment))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in _OWN:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

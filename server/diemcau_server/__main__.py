@@ -1,6 +1,7 @@
 """The command ``diemcau-server``."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.check_only:
         print(f"{asked.config}: {_say('valid', language)}")
         return EXIT_OK
-    start_log(asked.log, sys.stderr, os.environ, verbose=asked.verbose)
+    start_log(asked.log, logging.StreamHandler(sys.stderr), os.environ, verbose=asked.verbose)
     return _run(config, asked.ready_file, language)
 
 

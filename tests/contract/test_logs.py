@@ -140,7 +140,7 @@ def test_libraries_are_heard_from_warnings_on_whatever_is_asked(
     monkeypatch.setattr(logging.Logger, "manager", manager)
     monkeypatch.setattr(logging.Logger, "root", root)
     stream = io.StringIO()
-    start_log("json", stream, {}, verbose=True)
+    start_log("json", logging.StreamHandler(stream), {}, verbose=True)
     for name in ("paho", "diemcau_server.app"):
         for level in (logging.DEBUG, logging.WARNING):
             manager.getLogger(name).log(level, "said")

@@ -36,7 +36,8 @@ async def with_request_id(request: web.Request, handler: Handler) -> web.StreamR
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
     """Put the id into the answer's head, also where the answer is a stream."""
-    response.headers[REQUEST_ID] = request[_KEY]
+    # A request that is no HTTP is answered before it gets an id.
+    response.headers[REQUEST_ID] = request.get(_KEY) or secrets.token_hex(_ID_BYTES)
 
 
 def _level(method: str, status: int) -> int:
