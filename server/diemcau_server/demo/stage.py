@@ -128,7 +128,9 @@ async def _build(story: Storyline, folder: Path, children: Children, screen: Scr
     for point in coming:
         address = await _relay_for(point, ready, children, folder, screen)
         file = write_agent_file(folder, story, point, ready.broker, address)
-        children.start(f"agent-{point.id}", "diemcau_agent", ["run", "--log", "text", "--config", str(file)])
+        children.start(
+            f"agent-{point.id}", "diemcau_agent", ["run", "--log", "text", "--config", str(file)]
+        )
         await asyncio.sleep(_AGENT_PAUSE_SECONDS)
     return _District(folder, children, server, ready)
 
