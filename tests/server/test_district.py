@@ -118,10 +118,10 @@ def test_a_disk_that_refuses_leaves_nothing_half_done(
 def test_mistakes_among_the_names_are_told_by_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unknown key, no address, two points of one id: all at once, in one language."""
+    """Unknown key, no address, no such zone, two points of one id: all at once, in one language."""
     names = tmp_path / "names.yaml"
     names.write_text(
-        "schema: diemcau.names/1\nhub: {id: h, name: H}\nadress: 10.0.0.1\n"
+        "schema: diemcau.names/1\nhub: {id: h, name: H}\nadress: 10.0.0.1\ntimezone: Mars\n"
         "points: [Xã Bom Bo, {id: xa-bom-bo, name: Khác}]\n",
         encoding="utf-8",
     )
@@ -131,8 +131,28 @@ def test_mistakes_among_the_names_are_told_by_line(
     assert code == 2
     assert f"{names}:3: adress: " in told
     assert ": address: " in told
-    assert f"{names}:4: points: point ids must differ; doubled: xa-bom-bo" in told
+    assert f"{names}:4: timezone: is no time zone" in told
+    assert f"{names}:5: points: point ids must differ; doubled: xa-bom-bo" in told
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\x85", "\u2028", "\u2029", "\x7f", "\x00"])
+def test_a_name_cannot_write_lines_of_its_own(line_end: str, tmp_path: Path) -> None:
+    """Names stand in comments of what is written; nothing that YAML ends a line at is taken."""
+    content = {
+        "schema": "diemcau.names/1", "hub": "Hội trường", "address": "10.0.0.1",
+        "points": [{"id": "a", "name": f"A{line_end}broker: evil"}],
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert init(names, tmp_path / "out") == 2
+    content["points"] = [{"id": "a", "name": "A: {$x} #'\" \\ ư"}]
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert init(names, tmp_path / "out") == 0
+    config = load_config(tmp_path / "out" / "server" / "server.yaml")
+    assert config.hubs[0].points[0].name == "A: {$x} #'\" \\ ư"
+    assert config.hubs[0].id == "hoi-truong"
 
 
 @pytest.mark.parametrize(

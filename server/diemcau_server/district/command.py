@@ -129,7 +129,7 @@ def _told(names: Names, folder: Path, say: Speech) -> Iterator[str]:
     yield ""
     yield say("To have broker and server start with this machine (systemd):")
     yield "    sudo useradd --system --no-create-home --shell /usr/sbin/nologin diemcau"
-    yield f"    sudo chown -R diemcau: {home}/server"
+    yield f"    sudo chown -R diemcau: {home}/server && sudo chown -R mosquitto: {home}/broker"
     yield f"    sudo install -m 644 {home}/systemd/*.service /etc/systemd/system/"
     yield "    sudo systemctl daemon-reload"
     yield "    sudo systemctl enable --now diemcau-broker diemcau-server"

@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -14,10 +15,12 @@ from diemcau_contract.identifiers import Identifier
 
 _LETTERS_OF_AN_ID = re.compile(r"[^a-z0-9]+")
 _ID_CHARACTERS = 63
+_NAME = "^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+"""On one line, also by what YAML takes for a line's end: names stand in comments too."""
 _HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=_NAME)]
 Devices = tuple[dict[str, Any], ...]
 
 
@@ -70,6 +73,15 @@ def _different(points: tuple[NamedPoint, ...]) -> tuple[NamedPoint, ...]:
     return points
 
 
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueMistake(
+            "không có múi giờ này; ví dụ: Asia/Ho_Chi_Minh",
+            "is no time zone; for example: Asia/Ho_Chi_Minh",
+        )
+    return name
+
+
 Points = Annotated[
     tuple[Annotated[NamedPoint, BeforeValidator(_named)], ...],
     Field(min_length=1),
@@ -83,7 +95,7 @@ class Names(_Section):
     schema_: Literal["diemcau.names/1"] = Field(alias="schema")
     hub: Annotated[NamedHub, BeforeValidator(_named)]
     address: Annotated[str, Field(pattern=_HOST)]
-    timezone: str = "Asia/Ho_Chi_Minh"
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Ho_Chi_Minh"
     profile: Literal["h323-720p", "h323-1080p", "meet-hd"] = "h323-720p"
     ports: Ports = Ports()
     devices: Devices = (
