@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.usage import Terminal
+
 OWN_LOGGERS = ("diemcau_contract", "diemcau_line", "diemcau_agent", "diemcau_server")
 
 
@@ -36,6 +38,12 @@ def log_formats() -> Iterator[None]:
         logging.getLogger(name).setLevel(level)
     if bad:
         pytest.fail("log calls that cannot be formatted:\n" + "\n".join(bad))
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """Give a terminal to run programs in."""
+    return Terminal(monkeypatch, capsys)
 
 
 def forbidden_skips(config: pytest.Config) -> int:

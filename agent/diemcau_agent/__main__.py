@@ -36,6 +36,11 @@ _HELP: Final[Mapping[str, Text]] = {
         "is this room ready, and what to do first",
     ),
     "check": Text("kiểm tra ngay (mở camera, micro)", "check now (opens camera and microphone)"),
+    "accept": Text(
+        "kiểm tra rồi ghi nhận phòng như hiện tại là đúng; lần sau khác đi sẽ được báo",
+        "check, then keep the room as it is now as right; what differs later is told",
+    ),
+    "yes": Text("không hỏi trước khi loa phát tiếng", "do not ask before the speaker plays"),
     "doctor": Text(
         "máy này còn thiếu gì để chạy, và lệnh để sửa",
         "what this PC lacks to run it, and the command that mends it",
@@ -149,7 +154,10 @@ def _run_with(config: AgentConfig, parsed: argparse.Namespace, language: Languag
         case _:
             from diemcau_agent.check import Look, show_check  # noqa: PLC0415  # as above
 
-            look = Look(language, as_json=parsed.json, explain=parsed.explain)
+            look = Look(
+                language, as_json=parsed.json, explain=parsed.explain,
+                accept=parsed.command == "accept", ask=not parsed.yes and sys.stdin.isatty(),
+            )  # fmt: skip
             return show_check(config, parsed.probes, look)
     return ExitCode.OK
 
@@ -188,11 +196,13 @@ def _parser(language: Language) -> SpokenParser:
     run.add_argument("--log-file", type=Path, metavar="F", help=say("log_file"))
     status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
-    check = add_command("check")
     names = ", ".join(probe_names())
-    check.add_argument("probes", nargs="*", metavar="PROBE", help=say("probes").format(names=names))
-    check.add_argument("--json", action="store_true", help=say("json"))
-    check.add_argument("--explain", action="store_true", help=say("explain"))
+    for name in ("check", "accept"):
+        check = add_command(name)
+        asked = say("probes").format(names=names)
+        check.add_argument("probes", nargs="*", metavar="PROBE", help=asked)
+        for flag in ("json", "explain", "yes"):
+            check.add_argument(f"--{flag}", action="store_true", help=say(flag))
     for name in ("doctor", "log"):
         add_command(name).add_argument("--json", action="store_true", help=say("json"))
     opening = add_command("opening")

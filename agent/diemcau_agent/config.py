@@ -22,15 +22,14 @@ from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
 from diemcau_agent.openings import Openings
 from diemcau_agent.probes.address import SCHEMES, checked_address
-from diemcau_agent.probes.table import formats_of
+from diemcau_agent.probes.table import HANDBOOK_ORDER, formats_of
+from diemcau_agent.signal_config import Limits, checked_hours, listening_pattern
 from diemcau_contract.causes import Language
 from diemcau_contract.documents import parse_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-_HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
-"""In which the communes' handbook looks at a room: the set, the picture, the sound."""
 _WITH_LOGIN: Final = {
     "username": ("xapi",),
     "password_file": ("pjlink", "xapi"),
@@ -209,13 +208,15 @@ class _Source(_Strict):
 
 
 class _Device(_Strict):
-    kind: Literal["camera", "microphone", "display", "codec"]
+    kind: Literal["camera", "microphone", "speaker", "display", "codec"]
     role: Identifier = "main"
     source: _Source
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
     height: Annotated[int, Field(ge=16, le=4320)] | None = None
     frames_per_second: Annotated[float, Field(ge=1, le=120)] | None = None
     input: Annotated[str, Field(pattern=r"^[1-6][0-9A-Z]$")] | None = None
+    microphone: Identifier | None = None
+    echo_canceller: StrictBool | None = None
 
     @field_validator("source")
     @classmethod
@@ -234,6 +235,13 @@ class _Device(_Strict):
     def _of_a_camera(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and info.data.get("kind", "camera") != "camera":
             raise ValueMistake("chỉ dùng cho camera", "is asked of cameras only")
+        return value
+
+    @field_validator("microphone", "echo_canceller")
+    @classmethod
+    def _of_a_speaker(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.data.get("kind", "speaker") != "speaker":
+            raise ValueMistake("chỉ dùng cho loa (speaker)", "is of use with speakers only")
         return value
 
     @field_validator("input")
@@ -256,11 +264,13 @@ class _Document(_Strict):
     language: Language = "vi"
     measure: _Measure = _Measure()
     opening_allowed: StrictBool = True
+    quiet_hours: tuple[Annotated[str, AfterValidator(checked_hours)], ...] = ()
+    limits: Limits = Limits()
     devices: tuple[_Device, ...] = Field(default=(), max_length=64)
 
     @field_validator("devices")
     @classmethod
-    def _no_doubles(cls, devices: tuple[_Device, ...]) -> tuple[_Device, ...]:
+    def _fit_together(cls, devices: tuple[_Device, ...]) -> tuple[_Device, ...]:
         keys = [(device.kind, device.role) for device in devices]
         doubled = sorted({f"{kind} {role}" for kind, role in keys if keys.count((kind, role)) > 1})
         if doubled:
@@ -269,6 +279,8 @@ class _Document(_Strict):
                 f"mỗi loại và vai trò chỉ ghi một lần; bị trùng: {names}",
                 f"each kind and role once; doubled: {names}",
             )
+        for speaker in (device for device in devices if device.kind == "speaker"):
+            listening_pattern(speaker.microphone or "main", devices)
         return devices
 
 
@@ -284,12 +296,14 @@ def _config(document: _Document, path: Path) -> AgentConfig:
         language=document.language,
         measure_address=(parts.hostname or "", parts.port or 0) if parts else None,
         opening_allowed=document.opening_allowed,
-        devices=tuple(_expected(device, path) for device in _in_handbook_order(document.devices)),
+        devices=tuple(
+            _expected(device, path, document) for device in _in_handbook_order(document.devices)
+        ),
     )
 
 
 def _in_handbook_order(devices: tuple[_Device, ...]) -> list[_Device]:
-    return sorted(devices, key=lambda device: _HANDBOOK_ORDER.index(device.kind))
+    return sorted(devices, key=lambda device: HANDBOOK_ORDER.index(device.kind))
 
 
 def _broker(broker: _Broker, path: Path) -> Broker:
@@ -310,8 +324,15 @@ def _secret(name: str | None, path: Path) -> str | None:
     return beside(path, name).read_text(encoding="utf-8").strip().splitlines()[0]
 
 
-def _expected(device: _Device, path: Path) -> ExpectedDevice:
-    return ExpectedDevice(device.kind, device.role, _settings(device, path))
+def _expected(device: _Device, path: Path, document: _Document) -> ExpectedDevice:
+    settings = {**_settings(device, path), **document.limits.settings(device.kind)}
+    if device.kind == "speaker":
+        settings |= {
+            "microphone": listening_pattern(device.microphone or "main", document.devices),
+            "echo_canceller": device.echo_canceller,
+            "quiet_hours": list(document.quiet_hours),
+        }
+    return ExpectedDevice(device.kind, device.role, settings)
 
 
 def _settings(device: _Device, path: Path) -> Mapping[str, Any]:

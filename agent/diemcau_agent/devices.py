@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final, cast
 
 from diemcau_agent.probes.cards import Card, Stream, sound_cards
-from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, read_consent
+from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, obstacle
 from diemcau_agent.probes.frame import ChildRun, device_result, run_child
 from diemcau_agent.probes.holders import programs_holding
+from diemcau_agent.probes.interfaces import plugged_in
 from diemcau_agent.probes.outputs import judge_outputs, linux_outputs
-from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
+from diemcau_agent.probes.result import ProbeResult, ProbeValue, judged, shown
 from diemcau_agent.probes.table import PROBES
 from diemcau_agent.probes.v4l2 import find_v4l2
 from diemcau_contract.messages import DeviceResult
@@ -63,6 +64,16 @@ def _listed_pattern(device: ExpectedDevice) -> str | None:
     return device.pattern
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a child said: at which look, when, and what was plugged in then."""
+
+    number: int
+    asked_at: float
+    signature: object
+    result: ProbeResult
+
+
 class Inventory:
     """Looks for the expected devices again and again; remembers what costs much to ask."""
 
@@ -73,14 +84,17 @@ class Inventory:
         ask: Ask = ask_child,
         registry: Registry | None = None,
         clock: Callable[[], float] = time.monotonic,
+        plugged: Callable[[], object] | None = plugged_in if sys.platform == "win32" else None,
     ) -> None:
         self._expected = tuple(expected)
         self._root = root
         self._ask = ask
         self._registry = registry or (WindowsRegistry() if sys.platform == "win32" else None)
         self._clock = clock
-        self._sound = ProbeResult("unknown", ("unreachable",))
-        self._asked: tuple[float, object] | None = None
+        self._plugged = plugged
+        self._signature: object = None
+        self._answers: dict[str, _Answer] = {}
+        self._number = 0
 
     def look(self) -> tuple[DeviceResult, ...]:
         """Look once; blocking, to be called through ``asyncio.to_thread``.
@@ -90,15 +104,13 @@ class Inventory:
         say, ``not_applicable`` for what only a probe can tell.
         """
         cards = sound_cards(self._root)
-        audio = [one for one in self._expected if _is_audio(one)]
-        self._ask_sound(audio, cards)
+        self._number += 1
+        plugged = self._plugged() if self._plugged is not None else None
+        self._signature = ([(card.number, card.lines) for card in cards], plugged)
         results = []
         for device in self._expected:
             started = time.perf_counter()
-            if _is_audio(device):
-                found = self._look_audio(device, audio.index(device), cards)
-            else:
-                found = self._look(device)
+            found = self._look_audio(device, cards) if _is_audio(device) else self._look(device)
             run = ChildRun(found, "", time.perf_counter() - started)
             results.append(device_result(device.kind, device.role, run))
         return tuple(results)
@@ -120,24 +132,30 @@ class Inventory:
         told = _consent(device, registry)
         if told is not None:
             return told
-        answer = self._ask("dshow", [device])
+        cameras = [one for one in self._expected if one.source.get("format") == "dshow"]
+        answer = self._answer("dshow", cameras, listed=False)
         if answer.status != "ok":
             return answer
-        return judged(() if answer.values.get("found.0") else ("missing",), {})
+        found = answer.values.get(f"found.{cameras.index(device)}")
+        return judged(() if found else ("missing",), {})
 
-    def _ask_sound(self, audio: list[ExpectedDevice], cards: list[Card]) -> None:
-        """Ask when it is time, when a card came or went, or when the kernel lacks a device."""
-        if not audio:
-            return
-        now, listed = self._clock(), [(card.number, card.lines) for card in cards]
-        known = all(_cards_of(one, cards) for one in audio)
-        fresh = self._asked is not None and now - self._asked[0] < ASK_SECONDS
-        if known and fresh and self._asked is not None and self._asked[1] == listed:
-            return
-        self._sound = self._ask("system", audio)
-        self._asked = (now, listed)
+    def _answer(self, form: str, devices: list[ExpectedDevice], *, listed: bool) -> ProbeResult:
+        """Ask, or return the last answer where nothing came or went and it is fresh enough.
 
-    def _look_audio(self, device: ExpectedDevice, number: int, cards: list[Card]) -> ProbeResult:
+        ``listed``: the kernel's list has all of them, so that it would show one that goes.
+        """
+        now, last = self._clock(), self._answers.get(form)
+        if last is not None and last.number == self._number:
+            return last.result
+        shows = listed or self._plugged is not None
+        same = last is not None and last.signature == self._signature
+        if last is not None and shows and same and now - last.asked_at < ASK_SECONDS:
+            return last.result
+        result = self._ask(form, devices)
+        self._answers[form] = _Answer(self._number, now, self._signature, result)
+        return result
+
+    def _look_audio(self, device: ExpectedDevice, cards: list[Card]) -> ProbeResult:
         told = _consent(device, self._registry) if self._registry is not None else None
         if told is not None:
             return told
@@ -145,10 +163,12 @@ class Inventory:
         owners = {card.owner(stream, self._root / "proc") for card in fits} - {None}
         if owners:
             return _in_use(", ".join(sorted(cast("set[str]", owners))))
-        if self._sound.status == "ok":
-            return _told_by_sound_system(self._sound.values, number)
+        audio = [one for one in self._expected if _is_audio(one)]
+        sound = self._answer("system", audio, listed=all(_cards_of(one, cards) for one in audio))
+        if sound.status == "ok":
+            return _told_by_sound_system(sound.values, audio.index(device))
         if not fits:
-            return self._sound
+            return sound
         reachable = any(card.accessible(stream, self._root / "dev") for card in fits)
         return judged(() if reachable else ("denied",), {})
 
@@ -196,11 +216,8 @@ def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
     capability = _CAPABILITIES.get(device.kind)
     if capability is None:
         return None
-    consent = read_consent(capability, registry)
-    if not consent.allowed:
-        return judged(("denied",), {})
-    return _in_use(", ".join(consent.users)) if consent.users else None
+    return obstacle(capability, registry)
 
 
 def _in_use(held_by: str) -> ProbeResult:
-    return ProbeResult("in_use", ("busy",), {"held_by": held_by[:MAX_TEXT]})
+    return ProbeResult("in_use", ("busy",), {"held_by": shown(held_by)})

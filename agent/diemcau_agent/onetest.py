@@ -72,6 +72,11 @@ class OneTest:
         self._context = contextvars.copy_context()
         """What comes from the worker's threads is logged under the ids of this test too."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been ended; its process may still be on its way out."""
+        return self._over.is_set()
+
     def end(self, why: str) -> None:
         """Stop the traffic at once."""
         if not self._over.is_set():
@@ -86,31 +91,11 @@ class OneTest:
         if self.outcome is not Outcome.OPENED:
             return
         while self._planned:
-            step = self._planned.pop(0)
-            self._send(
-                PointStep(
-                    test=self.test,
-                    step=step.step,
-                    kind=step.kind,
-                    starts_at_hub_ns=step.starts_at_hub_ns,
-                    duration_seconds=step.duration_seconds,
-                    rate_ratio=step.rate_ratio,
-                )
-            )
+            self._send(PointStep.of(self.test, self._planned.pop(0)))
 
     def measure_capacity(self, planned: PlannedCapacity) -> None:
         """Measure one direction's capacity."""
-        self._send(
-            PointCapacity(
-                test=self.test,
-                step=planned.step,
-                direction=planned.direction,
-                starts_at_hub_ns=planned.starts_at_hub_ns,
-                duration_seconds=planned.duration_seconds,
-                start_bits_per_second=planned.start_bits_per_second,
-                max_bits_per_second=planned.max_bits_per_second,
-            )
-        )
+        self._send(PointCapacity.of(self.test, planned))
 
     def cut(self, step: int, duration_seconds: float) -> None:
         """Let a step end earlier than planned."""

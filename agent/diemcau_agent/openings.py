@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from diemcau_agent.probes.result import shown
 from diemcau_contract.messages import utc_text
 
 SWITCH_NAME: Final = "opening-off"
@@ -77,7 +78,7 @@ class Openings:
         self._write(
             {
                 "opening": number, "at": utc_text(datetime.now(UTC)),
-                "kind": kind, "role": role, "asked_by": asked_by,
+                "kind": kind, "role": role, "asked_by": shown(asked_by),
             }
         )  # fmt: skip
         try:

@@ -15,7 +15,9 @@ from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, 
 from diemcau_contract.causes import Text
 from diemcau_contract.needs import Need, same
 
-_MODULES: Final = ("aiopjlink", "av", "numpy", "sounddevice")
+_MODULES: Final = (
+    "aiopjlink", "av", "numpy", "sounddevice" if sys.platform == "win32" else "pulsectl",
+)  # fmt: skip
 _CONNECT_SECONDS: Final = 2.0
 _DRIVERS: Final = {"0e": ("camera", "uvcvideo"), "01": ("audio", "snd-usb-audio")}
 """USB interface classes (usb.org), and the modules of Linux that serve them."""
@@ -49,16 +51,10 @@ def linux_needs(root: Path, environment: Mapping[str, str], *, with_sound: bool)
         audio = Text("Quyền mở âm thanh (nhóm audio)", "Right to open sound cards (group audio)")
         yield _access_need("audio", audio, (root / "dev/snd").glob("pcm*"))
     yield Need(
-        "portaudio",
-        Text("Thư viện PortAudio", "PortAudio library"),
-        ctypes.util.find_library("portaudio") is not None,
-        mend="sudo apt install libportaudio2",
-    )
-    yield Need(
-        "alsa_pulse",
-        Text("Cầu nối ALSA với máy chủ âm thanh", "ALSA's way to the sound server"),
-        any((root / "usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")),
-        mend="sudo apt install libasound2-plugins",
+        "pulse",
+        Text("Thư viện PulseAudio", "PulseAudio library"),
+        ctypes.util.find_library("pulse-simple") is not None,
+        mend="sudo apt install libpulse0",
     )
 
 

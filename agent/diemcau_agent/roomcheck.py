@@ -1,12 +1,14 @@
 """Really look at the devices of the room, all at the same time, each in its own child process."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from diemcau_agent.baseline import held_against, prepared, read_baseline, remember_heard
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.openings import Openings
 from diemcau_agent.probes.frame import run_probe
@@ -16,8 +18,11 @@ from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.words import DeviceKind, Status
 
+_SOUND: Final = frozenset({DeviceKind.MICROPHONE, DeviceKind.SPEAKER})
 SECOND_TRY_SECONDS: Final = 8.0
 """A first try that took longer is not repeated: a room is checked in 20 s."""
+HOST_SECONDS: Final = 5.0
+"""For the look at the PC, which asks for the way to the hub: name servers may be silent."""
 _FINAL: Final = frozenset({Cause.AUTH, Cause.TIMEOUT})
 """Not tried again: a login that is refused twice may be locked, and who hangs would hang on."""
 
@@ -37,14 +42,32 @@ async def check_room(
     """Look at every device and at the PC; takes as long as the slowest probe may.
 
     ``asked_by`` goes into the room's own log of openings. A device that would have to be opened
-    while ``openings`` forbids it is ``not_applicable`` with ``switched_off``.
+    while ``openings`` forbids it is ``not_applicable`` with ``switched_off``. What listens and
+    what plays goes one after the other: a chirp is no noise of the room. Results that have left
+    what a technician accepted are a warning.
     """
-    looks = [_look(device, openings, asked_by) for device in devices]
-    state, found = await asyncio.gather(asyncio.to_thread(read_host, host), asyncio.gather(*looks))
+    baseline, sound = read_baseline(host.state_directory), asyncio.Lock()
+
+    async def look(device: ExpectedDevice) -> tuple[DeviceResult, str]:
+        async with sound if device.kind in _SOUND else contextlib.nullcontext():
+            return await _look(prepared(device, baseline), openings, asked_by)
+
+    looks = [look(device) for device in devices]
+    state, found = await asyncio.gather(_read_host(host), asyncio.gather(*looks))
     logs = {
         f"{device.kind}.{device.role}": log for device, (_, log) in zip(devices, found, strict=True)
     }
-    return RoomFindings(tuple(result for result, _ in found), state, logs)
+    remember_heard(host.state_directory, [result for result, _ in found])
+    results = tuple(held_against(result, baseline) for result, _ in found)
+    return RoomFindings(results, state, logs)
+
+
+async def _read_host(settings: HostSettings) -> HostState:
+    try:
+        async with asyncio.timeout(HOST_SECONDS):
+            return await asyncio.to_thread(read_host, settings)
+    except TimeoutError:
+        return HostState(status=Status.UNKNOWN, causes=(Cause.TIMEOUT,))
 
 
 async def _look(

@@ -9,6 +9,7 @@ from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.profiles import Limits
+from diemcau_contract.value_words import changes
 from diemcau_contract.words import Status
 
 STATUS_WORDS: Final = {
@@ -106,7 +107,7 @@ def device_row(result: DeviceResult) -> Row:
     if who:
         detail = Text(f"{detail.vi} ({who})", f"{detail.en} ({who})")
     row = Row(f"{result.kind}.{result.role}", name, result.status, detail, causes=result.causes)
-    return _with_todo(row, result.kind)
+    return _with_todo(row, result.kind, changes([result]))
 
 
 def host_row(host: HostState) -> Row:
@@ -116,12 +117,13 @@ def host_row(host: HostState) -> Row:
     return _with_todo(row, "host")
 
 
-def _with_todo(row: Row, device: str) -> Row:
+def _with_todo(row: Row, device: str, evidence: Text | None = None) -> Row:
     """Add what to do against the first cause, and why it is likely there."""
     if not row.causes or row.status in FINE:
         return row
     first = row.causes[0]
-    return replace(row, todo=action(first, device=device), why=WORDING[first].why)
+    todo = action(first, device=device, evidence=evidence)
+    return replace(row, todo=todo, why=WORDING[first].why)
 
 
 def printed(rows: list[Row], language: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ class TestDesk:
         self._host_settings = host_settings
         self._on_opened = on_opened
         self._seen: deque[str] = deque(maxlen=_REMEMBERED_TESTS)
-        self._opens: asyncio.Queue[TestOpen] = asyncio.Queue()
+        self._opens: asyncio.Queue[tuple[TestOpen, OneTest]] = asyncio.Queue()
         self._outgoing: asyncio.Queue[_Answer] = asyncio.Queue()
         self._current: OneTest | None = None
         self._loss: asyncio.TimerHandle | None = None
@@ -117,10 +117,7 @@ class TestDesk:
     async def run(self) -> None:
         """Run the tests that come, until cancelled."""
         while True:
-            command = await self._opens.get()
-            current = self._current
-            if current is None:
-                continue
+            command, current = await self._opens.get()
             with belonging(test=command.test):
                 await self._carry_out(command, current)
 
@@ -136,7 +133,7 @@ class TestDesk:
             _log.warning("TestOpen of test %s ignored: it came before", command.test)
             return
         self._seen.append(command.test)
-        if self._current is not None:
+        if self._current is not None and not self._current.is_over:
             self._notice(command.test, Notice("busy", f"in test {self._current.test}"))
             return
         _log.info("test asked for by %s", command.asked_by)
@@ -145,14 +142,15 @@ class TestDesk:
         host, port = address or (host, command.measure.port)
         self._current = OneTest(command, host, port)
         self._notice(command.test, Notice("accepted", ""))
-        self._opens.put_nowait(command)
+        self._opens.put_nowait((command, self._current))
 
     async def _carry_out(self, command: TestOpen, current: OneTest) -> None:
         devices = asyncio.create_task(self._check_devices(command, current), name="devices")
         try:
             await current.run(self._tell)
         finally:
-            self._current = None
+            if self._current is current:
+                self._current = None
             devices.cancel()
             await asyncio.gather(devices, return_exceptions=True)
         if current.outcome is not Outcome.REFUSED:

@@ -16,6 +16,7 @@ from diemcau_contract.line_rules import clearly_bad, worst_status
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import Limits, Profile
 from diemcau_contract.validity import line_is_valid, sent_late
+from diemcau_contract.witnesses import interfaces_agree, simultaneous, together
 from diemcau_contract.words import Direction, Status, StepKind
 
 NEARLY_ALL = 0.8
@@ -60,8 +61,9 @@ class HubDirectionFigures:
     """What else crossed the hub's interfaces meanwhile, by their own counters; None: not known."""
     works_ratio: float | None = None
     """Largest share of the plan at which all points were good; None where none was tried."""
-    simultaneous: bool | None = None
-    """Whether the losses of different points fell into the same 100 ms; None without losses."""
+    confirmed: bool | None = None
+    """Whether a second witness confirms or contradicts that it is shared; None: it has nothing to
+    say. It never decides ``shared``, and changes nothing but the confidence."""
     status: Status = Status.UNKNOWN
     """Worst status that the hub's line is to blame for; unknown where it could not be told."""
 
@@ -171,7 +173,7 @@ class _Compared:
             carried_bits_per_second=sum(one.carried_bits_per_second for one in traffic),
             other_bits_per_second=self._other_traffic(traffic),
             works_ratio=self._works_ratio(),
-            simultaneous=_simultaneous(traffic),
+            confirmed=self._confirmed(),
             status=status,
         )
 
@@ -237,6 +239,27 @@ class _Compared:
         ]
         untold = [one for one in bad if not self._alone[one.point]]
         return len(untold) > len(self._points) / 2
+
+    def _confirmed(self) -> bool | None:
+        """Ask the moments of what the hub is blamed for, and its interfaces."""
+        if self.shared not in {Shared.CONGESTION, Shared.LOSS}:
+            return None
+        blamed = [
+            traffic
+            for one in self._points
+            if self.place(one) is Place.HUB and (traffic := self._with_all[one.point]) is not None
+        ]
+        _, (_, queue) = _floors(self._limits)
+        # Loss at any load comes packet by packet: its moments are nobody's.
+        moments = simultaneous(blamed, queue) if self.shared is Shared.CONGESTION else None
+        every = [one for one in self._with_all.values() if one is not None]
+        agree = interfaces_agree(
+            next((one.hub_end for one in self._points if one.hub_end is not None), None),
+            sum(one.packets_sent - one.packets_received for one in every),
+            sum(one.offered_bits_per_second for one in every),
+            self._other_traffic(every) if self.shared is Shared.CONGESTION else None,
+        )
+        return together(moments, agree)
 
     def _other_traffic(self, traffic: Sequence[TrafficStatistics]) -> float | None:
         """Return what the hub's interfaces carried beyond the test; the points' own sum is known.
@@ -331,20 +354,3 @@ def _equal(traffic: Sequence[TrafficStatistics]) -> bool:
     common = _median(traffic, _loss)
     holding = [one for one in traffic if one.loss_ratio_low <= common <= one.loss_ratio_high]
     return common > 0 and len(holding) >= NEARLY_ALL * len(traffic) - 1
-
-
-def _simultaneous(traffic: Sequence[TrafficStatistics]) -> bool | None:
-    """Tell whether losses coincide: with one shared queue a bad 100 ms is bad for many."""
-    lossy = [
-        [spell.sent > 0 and spell.received < spell.sent for spell in one.bins] for one in traffic
-    ]
-    lossy = [row for row in lossy if any(row)]
-    if len(lossy) < COMPARED_MIN:
-        return None
-    length = min(map(len, lossy))
-    counts = [sum(row[place] for row in lossy) for place in range(length)]
-    hit = [count for count in counts if count]
-    if not hit:
-        return None
-    by_chance = sum(map(sum, lossy)) / length
-    return statistics.fmean(hit) >= max(2.0, 1.25 * by_chance) or min(hit) > len(lossy) / 2

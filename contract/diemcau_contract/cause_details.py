@@ -144,6 +144,18 @@ LIKELY: Mapping[str, tuple[str, str]] = {
         "Loa hoặc âm ly tắt, âm lượng nhỏ, hoặc tuột dây loa.",
         "Speaker or amplifier is off, turned down or unplugged.",
     ),
+    "needs_microphone": (
+        "Loa được thử bằng micro của phòng; micro đang không nghe được gì.",
+        "The room's microphone listens to the speaker, and it hears nothing at present.",
+    ),
+    "quiet_hours": (
+        "Phòng đã đặt giờ không phát tiếng thử.",
+        "The room has set hours in which no test sound is played.",
+    ),
+    "changed": (
+        "Có người xoay, dời hoặc chỉnh lại thiết bị, hoặc ánh sáng trong phòng đã khác.",
+        "Somebody turned, moved or set the device anew, or the room is lit otherwise.",
+    ),
     "wrong_device": (
         "Máy tự chuyển sang thiết bị khác sau khi rút ra, cắm lại hoặc khởi động lại.",
         "The PC chose another device by itself after a replug or a restart.",
@@ -259,6 +271,12 @@ ACTION_OF_DEVICE: Mapping[tuple[str, str], Text] = {
     ("no_signal", "codec"): Text(
         "Kiểm tra dây và nguồn của camera nối vào thiết bị hội nghị.",
         "Check cable and power of the camera at the codec.",
+    ),
+    ("chirp_not_heard", "speaker"): Text(
+        "Bật loa và âm ly, tăng âm lượng, kiểm tra dây loa; với loa hội nghị có lọc vọng, gọi thử "
+        "và nghe bằng tai.",
+        "Switch on speaker and amplifier, raise the volume, check the speaker's cable; with a "
+        "speakerphone that cancels echo, make a trial call and listen.",
     ),
     ("muted", "codec"): Text(
         "Bật micro: nút tắt tiếng trên micro hoặc trên điều khiển của thiết bị hội nghị.",

@@ -51,6 +51,9 @@ class Cause(StrEnum):
     HUM = "hum"
     NOISY = "noisy"
     CHIRP_NOT_HEARD = "chirp_not_heard"
+    NEEDS_MICROPHONE = "needs_microphone"
+    QUIET_HOURS = "quiet_hours"
+    CHANGED = "changed"
     WRONG_DEVICE = "wrong_device"
     NO_EDID = "no_edid"
     OFF = "off"
@@ -255,10 +258,10 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Check the HDMI cable and its source; choose the right input.",
     ),
     Cause.MUTED: (
-        "micro đang tắt tiếng",
+        "đang tắt tiếng",
         "muted",
-        "Bật tiếng micro: nút trên micro và trong cài đặt âm thanh của máy.",
-        "Unmute the microphone: its own button and the PC's sound settings.",
+        "Bật tiếng {device}: nút trên thiết bị và trong cài đặt âm thanh của máy.",
+        "Unmute the {device}: its own button and the PC's sound settings.",
     ),
     Cause.VOLUME_ZERO: (
         "âm lượng bằng 0",
@@ -301,6 +304,26 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "speaker not heard",
         "Bật loa và âm ly, tăng âm lượng, kiểm tra dây loa.",
         "Switch on speaker and amplifier, raise the volume, check the speaker's cable.",
+    ),
+    Cause.NEEDS_MICROPHONE: (
+        "chưa thử được loa vì micro",
+        "speaker not tested: microphone",
+        "Sửa micro trước (xem dòng micro), rồi kiểm tra lại loa.",
+        "Mend the microphone first (see its row), then check the speaker again.",
+    ),
+    Cause.QUIET_HOURS: (
+        "giờ yên lặng",
+        "quiet hours",
+        "Kiểm tra loa ngoài giờ yên lặng (quiet_hours trong tệp cấu hình).",
+        "Check the speaker outside the quiet hours (quiet_hours in the agent's file).",
+    ),
+    Cause.CHANGED: (
+        "khác lúc nghiệm thu",
+        "not as accepted",
+        "Xem lại {device}: có bị xoay, dời chỗ hoặc chỉnh lại không ({evidence}). Nếu đúng ý, chạy "
+        "diemcau-agent accept.",
+        "Look at the {device}: was it turned, moved or set anew ({evidence})? If that was meant, "
+        "run diemcau-agent accept.",
     ),
     Cause.WRONG_DEVICE: (
         "máy đang dùng thiết bị khác",

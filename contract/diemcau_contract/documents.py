@@ -135,8 +135,12 @@ def dotted(place: Place) -> str:
     return text
 
 
+_UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+"""What pydantic calls it in a model, and in a dataclass within one."""
+
+
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> Text:
-    if detail["type"] != "extra_forbidden":
+    if detail["type"] not in _UNKNOWN_KEY:
         return mistake_text(detail)
     near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_field_names(model)), n=1)
     allowed = sorted(_keys_at(model, detail["loc"][:-1]))

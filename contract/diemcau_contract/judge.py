@@ -16,6 +16,7 @@ from diemcau_contract.messages import HostState
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Finding
 from diemcau_contract.validity import guard_findings, sent_late
+from diemcau_contract.value_words import changes
 from diemcau_contract.wording import hub_advice, line_evidence, works_at
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 
@@ -48,7 +49,7 @@ def judge(
     text = READY_ACTION
     if cause is not None:
         text = _action(cause, device, evidence, profile, attribution)
-    confidence = _confidence(evidence, profile, findings)
+    confidence = _confidence(evidence, profile, findings, _confirmed(cause, attribution))
     return PointVerdict(verdict, confidence, cause, text, findings)
 
 
@@ -250,7 +251,8 @@ def _action(
 ) -> Text:
     ways = [way for way in Direction if not str(cause).endswith(f"_{_opposite(way)}")]
     if cause not in LINE_CAUSES:
-        return action(cause, device=device)
+        looked = [one for one in evidence.devices if one.kind == device and cause in one.causes]
+        return action(cause, device=device, evidence=changes(looked))
     if str(cause).startswith("hub_line"):
         numbers, advice = hub_advice(ways, attribution, profile)
         return action(cause, evidence=numbers, advice=advice)
@@ -265,18 +267,39 @@ def _opposite(direction: Direction) -> Direction:
     return Direction.DOWN if direction is Direction.UP else Direction.UP
 
 
+def _confirmed(cause: Cause | None, attribution: Attribution) -> bool | None:
+    """Return what second witnesses say of a cause in the hub's line; None of any other."""
+    if not str(cause).startswith("hub_line"):
+        return None
+    ways = [way for way in Direction if not str(cause).endswith(f"_{_opposite(way)}")]
+    said = [attribution.figures(way).confirmed for way in ways]
+    if False in said:
+        return False
+    return None if None in said else True
+
+
 def _confidence(
-    evidence: PointEvidence, profile: Profile, findings: tuple[Finding, ...]
+    evidence: PointEvidence,
+    profile: Profile,
+    findings: tuple[Finding, ...],
+    confirmed: bool | None,  # noqa: FBT001  # tri-state value
 ) -> Confidence:
-    """High: whole test, valid, intervals clear of limits; low: cut short; medium: one is not."""
+    """High: whole test, valid, intervals clear of limits; low: cut short; medium: one is not.
+
+    A hub line that second witnesses confirm needs no clear interval of each point: what all lost is
+    one sample of one queue. One that they contradict counts one less.
+    """
     if not evidence.agent_answered or evidence.udp_answered is False:
         return Confidence.HIGH
     if not evidence.complete or evidence.udp_answered is None:
         return Confidence.LOW
-    if _broken_guards(findings) or _straddles(evidence, profile):
-        return Confidence.MEDIUM
     unknown = any(finding.status is Status.UNKNOWN for finding in findings)
-    return Confidence.MEDIUM if unknown else Confidence.HIGH
+    unclear = _straddles(evidence, profile) and not confirmed
+    if confirmed is False and (unknown or unclear):
+        return Confidence.LOW
+    if unknown or unclear or confirmed is False:
+        return Confidence.MEDIUM
+    return Confidence.HIGH
 
 
 def _straddles(evidence: PointEvidence, profile: Profile) -> bool:

@@ -1,6 +1,6 @@
 """Log lines of every program: one line an event, with the ids of the request or test behind it.
 
-On a terminal and in the journal of systemd lines are for people, elsewhere JSON (decision 0030).
+On a terminal and in the journal of systemd lines are for people, elsewhere JSON (decision 0034).
 """
 
 import json

@@ -131,6 +131,10 @@ class StampStatistics:
     """Whether every answer bore the reflector's S bit; None without an answer."""
 
 
+LimitedBy = Literal["line", "sender", "cap", "receiver", "loss", "time", "hub"]
+"""What kept a capacity from being larger (SPEC 4.4)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CapacityStatistics:
     """Maximum IP-layer capacity of one direction (RFC 9097), by its receiver (SPEC 4.4)."""
@@ -139,7 +143,7 @@ class CapacityStatistics:
 
     bits_per_second: float | None
     """None where too little arrived to tell a rate."""
-    limited_by: Literal["line", "sender", "cap", "receiver"]
+    limited_by: LimitedBy
     """Anything but ``line``: the line carries at least this, perhaps more."""
     duration_seconds: float
     packets_sent: int

@@ -1,11 +1,10 @@
 """The capacity step at one end: load one way, feedback the other, figures at the end (SPEC 5.8)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
 
-from diemcau_contract.measurements import CapacityStatistics, EndStatistics
+from diemcau_contract.measurements import CapacityStatistics, EndStatistics, LimitedBy
 from diemcau_contract.packets.capacity import Feedback, LoadEnd, SenderLimit
 from diemcau_contract.packets.common import IP_UDP_BYTES
 from diemcau_contract.packets.control import Control, Stop, pack_control
@@ -28,7 +27,13 @@ _LOAD_END_NS = (0, 100_000_000, 300_000_000, 600_000_000)
 _LOCAL_DROPS_MAX_RATIO = 0.001
 _NS = 1_000_000_000
 
-LimitedBy = Literal["line", "sender", "cap", "receiver"]
+_LIMITS: Mapping[SenderLimit, LimitedBy] = {
+    SenderLimit.LINE: "line",
+    SenderLimit.SENDER: "sender",
+    SenderLimit.CAP: "cap",
+    SenderLimit.LOSS: "loss",
+    SenderLimit.TIME: "time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +193,12 @@ class CapacityRun:
         )
 
     def _limited_by(self, best: Best | None) -> LimitedBy:
-        limit = self._load_end.limit if self._load_end else None
         if self.end.local_drops > self.arrivals.packets * _LOCAL_DROPS_MAX_RATIO:
             return "receiver"
-        if best is not None and (best.queued or (best.full and limit is None)):
+        if best is not None and best.queued:
             return "line"
-        if limit is SenderLimit.LINE:
-            return "line"
-        return "cap" if limit is SenderLimit.CAP else "sender"
+        # Without the sender's word losses alone prove nothing: a line may lose at any rate.
+        return _LIMITS[self._load_end.limit] if self._load_end else "loss"
 
 
 class CapacityRuns:

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 from diemcau_contract.packets.capacity import LOAD_PAYLOAD_TYPE
 from diemcau_contract.packets.common import IP_UDP_BYTES, PacketError
 from diemcau_contract.packets.control import (
-    REFUSE_REASONS,
-    Accept,
     ControlKind,
-    Open,
-    Refuse,
     StepEnd,
     Stop,
     control_flow,
@@ -19,12 +15,13 @@ from diemcau_contract.packets.control import (
     parse_control,
 )
 from diemcau_contract.packets.rehearsal import REHEARSAL, REHEARSAL_BYTES
-from diemcau_contract.tickets import TicketBook, TicketError, TicketFault
 from diemcau_contract.words import Direction
 from diemcau_line.capacity import CapacityPlan, CapacityRun, CapacityRuns
+from diemcau_line.door import Door
 from diemcau_line.engine import Engine
 from diemcau_line.pacer import Repeated
 from diemcau_line.protocol import (
+    START_AHEAD_SECONDS,
     Abort,
     Aborted,
     CapacityPlanned,
@@ -32,7 +29,6 @@ from diemcau_line.protocol import (
     Command,
     CutStep,
     Failed,
-    FlowOpened,
     HubCapacityResult,
     HubCounters,
     HubFlowResult,
@@ -49,7 +45,6 @@ from diemcau_line.protocol import (
     TestClosed,
     TestOpened,
 )
-from diemcau_line.ratecap import RateCap
 from diemcau_line.sockets import KERNEL_STAMPS, MeasuringSocket
 from diemcau_line.stamp import NotReflectedError, SessionReflector
 from diemcau_line.steps import Peer, StepPlan, StepRun
@@ -61,7 +56,6 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 _SILENCE_NS = 5 * _NS
 _PROGRESS_NS = _NS
-_REFUSALS_PER_SECOND_MAX = 50
 _STOP_PAUSES_NS = (0, 50_000_000, 150_000_000)
 
 
@@ -71,7 +65,7 @@ class Hub:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lines: list[MeasuringSocket] = []
-        self._book: TicketBook | None = None
+        self._door: Door | None = None
         self._reflector = SessionReflector(engine.clock)
         self._test: str | None = None
         self._expires_ns = 0
@@ -81,7 +75,6 @@ class Hub:
         self._tallies: dict[tuple[int, int], tuple[Tally, Peer]] = {}
         self._capacity = CapacityRuns(engine, self._capacity_done)
         self._progress_ns = 0
-        self._refusals = [0, 0]
         self._received = 0
         self._sent = 0
 
@@ -173,7 +166,7 @@ class Hub:
             port = line.port
         self._lines = lines
         self._bits_per_second_max = command.max_bits_per_second
-        self._book = TicketBook(bytes.fromhex(command.ticket_key))
+        self._door = Door(self._engine, bytes.fromhex(command.ticket_key))
         self._reflector = SessionReflector(self._engine.clock, answer_open=command.open_stamp)
         self._engine.emit(HubReady(port, KERNEL_STAMPS))
 
@@ -215,11 +208,14 @@ class Hub:
             )
             return
         peers = [self._peers[flow] for flow in command.flows]
+        wait = max(0, command.starts_at_monotonic_ns - time.monotonic_ns())
         over = self._over_limit(peers, command.rate_ratio)
+        if wait > START_AHEAD_SECONDS * _NS:
+            over = f"a start in {wait / _NS:.0f} s, the most is {START_AHEAD_SECONDS:.0f} s"
         if over:
             self._engine.emit(Failed(command.command, "over_limit", over, command.test))
             return
-        start = self._engine.clock.now_ns() + int(command.starts_in_seconds * _NS)
+        start = self._engine.clock.now_ns() + wait
         plan = StepPlan(
             command.test, command.step, command.kind, start, command.duration_seconds,
             command.rate_ratio,
@@ -376,7 +372,8 @@ class Hub:
         kind, flow = control_flow(octets)
         peer = self._peers.get(flow)
         if kind is ControlKind.OPEN:
-            self._open(line, octets, peer)
+            if self._door is not None:
+                self._door.knock(line, octets, self._test, self._peers)
             return
         if peer is None:
             self._engine.rejected["unknown_flow"] += 1
@@ -393,48 +390,6 @@ class Hub:
                 run.step_end(packet)
             elif isinstance(packet, Stop):
                 run.stop_sending(flow)
-
-    def _open(self, line: MeasuringSocket, octets: memoryview, peer: Peer | None) -> None:
-        packet = parse_control(octets, peer.secret if peer else None)
-        if not isinstance(packet, Open) or self._book is None:
-            return
-        if self._test is None:
-            self._refuse(line, packet, None, TicketFault.CLOSED)
-            return
-        host, port = line.sender[:2]
-        try:
-            ticket = self._book.take(packet.ticket, f"{host}:{port}", time.time(), self._peers)
-        except TicketError as error:
-            self._refuse(line, packet, peer, error.reason)
-            return
-        if peer is None or (ticket.flow, ticket.test, ticket.point) != (
-            packet.flow, self._test, peer.point,
-        ):  # fmt: skip
-            self._refuse(line, packet, peer, TicketFault.UNKNOWN_FLOW)
-            return
-        ttl, dscp = line.ttl_and_dscp()
-        if peer.line is None:
-            peer.line, peer.address = line, line.sender
-            peer.bytes_left = ticket.max_bytes
-            peer.rate = RateCap(ticket.max_bits_per_second)
-            self._engine.emit(FlowOpened(self._test, peer.point, peer.flow, f"{host}:{port}", dscp))
-        peer.heard_ns = line.received_ns
-        peer.stopped = False
-        now = self._engine.clock.now_ns()
-        accept = Accept(packet.flow, packet.time_ns, line.received_ns, now, dscp, ttl)
-        line.send(pack_control(accept, peer.secret), line.sender)
-
-    def _refuse(
-        self, line: MeasuringSocket, packet: Open, peer: Peer | None, reason: TicketFault
-    ) -> None:
-        self._engine.rejected[reason] += 1
-        second = line.received_ns // _NS
-        if self._refusals[0] != second:
-            self._refusals = [second, 0]
-        self._refusals[1] += 1
-        if self._refusals[1] <= _REFUSALS_PER_SECOND_MAX:
-            answer = Refuse(packet.flow, packet.time_ns, REFUSE_REASONS.index(reason))
-            line.send(pack_control(answer, peer.secret if peer else None), line.sender)
 
     def _stop_silent(self, run: StepRun, now_ns: int) -> None:
         for leg in run.legs.values():

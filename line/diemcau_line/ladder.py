@@ -5,6 +5,9 @@ until the queue is long, *relaxing* below it until the queue is short. So the qu
 empty, which would hide the rate, nor grows. A line without a queue worth the name answers by loss
 alone: there a small steady excess keeps it full. Where pressing meets no resistance the line is
 faster than believed, and it climbs again.
+
+Some lines lose at any rate. What is lost while nothing waits and nothing is tried is such a line's
+*floor*: only loss clearly above it is an answer to the rate.
 """
 
 import math
@@ -27,10 +30,13 @@ _BLIND = 0.5
 _RELAX_MAX, _RELAX_MIN = 0.92, 0.5
 _DRAIN_SECONDS = 0.5
 _CALM_FEEDBACKS = 4
-_YIELDS_MAX = 3
-"""So often it steps back to what came through, at most with calm words between: then the loss since
-the first step is the line's own at any rate."""
 _LOSS_FLOOR_MAX = 0.3
+_FLOOR_DOUBT, _FLOOR_DOUBT_DUE = 0.025, 20
+"""Before anything came the floor may be half a packet of twenty, give or take."""
+_DEVIATIONS = 3.0
+"""Some sixty words a step: two deviations would see an answer in chance once in each."""
+_PLATEAU_RATIO = 0.1
+"""Two answers by loss that let through the same within this are a line's; one may be chance."""
 _OFFERED_MIN_RATIO = 0.8
 _RATES_KEPT = 3
 _SETTLE_NS = 25_000_000
@@ -45,6 +51,35 @@ class _Phase(Enum):
     RELAX = auto()
 
 
+class _LossFloor:
+    """The share that a line loses at any rate, as far as it is known."""
+
+    def __init__(self) -> None:
+        self._lost = self._due = 0
+
+    @property
+    def ratio(self) -> float:
+        """The floor; bounded, for beyond it nothing could be told from a full line."""
+        return min(self._lost / self._due, _LOSS_FLOOR_MAX) if self._due else 0.0
+
+    def note(self, feedback: Feedback) -> None:
+        """Take losses that no rate explains."""
+        self._lost += feedback.lost
+        self._due += feedback.received + feedback.lost
+
+    def is_exceeded(self, feedback: Feedback) -> bool:
+        """Tell whether more was lost than 2 % above the floor and three deviations of chance.
+
+        The chance is that of these packets and that of the floor's own.
+        """
+        due = feedback.received + feedback.lost
+        if feedback.lost < LOSS_BAD_PACKETS:
+            return False
+        usual = LOSS_BAD_RATIO + self.ratio
+        chance = usual / due + (self.ratio + _FLOOR_DOUBT) / (self._due + _FLOOR_DOUBT_DUE)
+        return feedback.lost / due > usual + _DEVIATIONS * math.sqrt(chance)
+
+
 class Ladder:
     """The rate of one sender of load; times are on the sender's clock."""
 
@@ -57,8 +92,9 @@ class Ladder:
         self._calm = 0
         self._short = False
         self._resisted = 0.0
-        self._yields = self._lost = self._due = 0
-        self._loss_floor = 0.0
+        self._floor = _LossFloor()
+        self._answered = SenderLimit.TIME
+        self._let_through = 0.0
 
     @property
     def limit(self) -> SenderLimit:
@@ -66,69 +102,70 @@ class Ladder:
         if self._short:
             return SenderLimit.SENDER
         if self._phase in {_Phase.PRESS, _Phase.RELAX}:
-            return SenderLimit.LINE
+            return self._answered
         if self.bits_per_second >= self._max * _CAP_RATIO:
             return SenderLimit.CAP
         is_near = self.bits_per_second < self._resisted * _DOUBLE
-        return SenderLimit.LINE if is_near else SenderLimit.SENDER
+        return self._answered if is_near else SenderLimit.TIME
 
     def take(self, feedback: Feedback, offered_bits_per_second: float, now_ns: int) -> None:
         """Choose the next rate; ``offered`` is what was really sent since the last feedback."""
         if not feedback.received:
             return
-        lossy = self._is_lossy(feedback)
+        lossy = self._floor.is_exceeded(feedback)
         if feedback.received_bits_per_second and (
             lossy or feedback.queue_delay_us > _DELAY_NONE_US
         ):
             self._rates.append(feedback.received_bits_per_second)
-        is_bad = lossy or feedback.queue_delay_us > DELAY_BAD_US
         is_present = feedback.newest_sent_ns >= self._changed_ns + _SETTLE_NS
         is_climbing = self._phase in {_Phase.DOUBLE, _Phase.CLIMB}
+        is_long = feedback.queue_delay_us > DELAY_BAD_US
         if self._phase is _Phase.RELAX:
             self._relax(feedback, now_ns)
-        elif is_bad and (is_climbing or is_present):
+        elif (is_present and (lossy or is_long)) or (is_climbing and is_long):
             self._back_off(feedback, now_ns)
         elif is_present and is_climbing:
             self._climb(feedback, offered_bits_per_second, now_ns)
         elif is_present:
-            self._press(feedback, lossy=lossy, now_ns=now_ns)
+            self._press(feedback, now_ns)
 
     def _climb(self, feedback: Feedback, offered: float, now_ns: int) -> None:
+        self._note_floor(feedback)
         self._short = offered < self.bits_per_second * _OFFERED_MIN_RATIO
-        if feedback.queue_delay_us <= _DELAY_SHORT_US and not self._short:
-            factor = _DOUBLE if self._phase is _Phase.DOUBLE else _CLIMB
-            self._set(self.bits_per_second * factor, now_ns)
+        if feedback.queue_delay_us > _DELAY_SHORT_US or self._short:
+            return
+        factor = _DOUBLE if self._phase is _Phase.DOUBLE else _CLIMB
+        self._phase = _Phase.DOUBLE
+        self._set(self.bits_per_second * factor, now_ns)
 
     def _back_off(self, feedback: Feedback, now_ns: int) -> None:
         self._short = False
         self._calm = 0
         self._resisted = self._line_rate()
         if feedback.queue_delay_us > DELAY_BAD_US:
+            self._answered = SenderLimit.LINE
             self._phase = _Phase.RELAX
-            self._yields = 0
             self._relax(feedback, now_ns)
         else:
             self._yield_to_loss(feedback, now_ns)
 
     def _yield_to_loss(self, feedback: Feedback, now_ns: int) -> None:
-        """Go back to what came through; loss that stays at any rate is no answer to the rate."""
-        if self._phase is not _Phase.PRESS:
-            self._yields = self._lost = self._due = 0
+        """Go back to what came through; what is lost there too is no answer to the rate."""
+        through = feedback.received_bits_per_second or self._line_rate()
+        is_same = abs(through - self._let_through) <= _PLATEAU_RATIO * through
+        if feedback.queue_delay_us > _DELAY_NONE_US:
+            self._answered = SenderLimit.LINE
+        elif self._phase is _Phase.PRESS:
+            self._note_floor(feedback)
         else:
-            self._note_loss(feedback)
-        self._yields += 1
-        if self._yields < _YIELDS_MAX:
-            self._phase = _Phase.PRESS
-            latest = feedback.received_bits_per_second or self._line_rate()
-            self._set(latest * _OVERFLOW / (1 - self._loss_floor), now_ns)
-        else:
-            self._loss_floor = min(max(self._loss_floor, self._lost / self._due), _LOSS_FLOOR_MAX)
-            self._phase = _Phase.DOUBLE
-            self._set(self.bits_per_second * _DOUBLE, now_ns)
+            self._answered = SenderLimit.LINE if is_same else SenderLimit.LOSS
+        self._let_through = through
+        self._phase = _Phase.PRESS
+        self._set(through * _OVERFLOW / (1 - self._floor.ratio), now_ns)
 
-    def _note_loss(self, feedback: Feedback) -> None:
-        self._lost += feedback.lost
-        self._due += feedback.received + feedback.lost
+    def _note_floor(self, feedback: Feedback) -> None:
+        if feedback.queue_delay_us < _DELAY_NONE_US:
+            self._floor.note(feedback)
 
     def _relax(self, feedback: Feedback, now_ns: int) -> None:
         if feedback.queue_delay_us < _DELAY_SHORT_US:
@@ -139,10 +176,9 @@ class Ladder:
             share = 1 - feedback.queue_delay_us / 1e6 / _DRAIN_SECONDS
             self._set(self._line_rate() * min(max(share, _RELAX_MIN), _RELAX_MAX), now_ns)
 
-    def _press(self, feedback: Feedback, *, lossy: bool, now_ns: int) -> None:
-        self._note_loss(feedback)
-        is_calm = feedback.queue_delay_us < _DELAY_NONE_US and not lossy
-        self._calm = self._calm + 1 if is_calm else 0
+    def _press(self, feedback: Feedback, now_ns: int) -> None:
+        self._note_floor(feedback)
+        self._calm = self._calm + 1 if feedback.queue_delay_us < _DELAY_NONE_US else 0
         if self._calm >= _CALM_FEEDBACKS:
             self._phase = _Phase.CLIMB
             self._set(self.bits_per_second * _CLIMB, now_ns)
@@ -151,14 +187,8 @@ class Ladder:
         """Return what has to be sent to fill the line."""
         if not self._rates:
             return self.bits_per_second * _BLIND
-        return statistics.median(self._rates) / (1 - self._loss_floor)
+        return statistics.median(self._rates) / (1 - self._floor.ratio)
 
     def _set(self, bits_per_second: float, now_ns: int) -> None:
         self.bits_per_second = min(bits_per_second, self._max)
         self._changed_ns = now_ns
-
-    def _is_lossy(self, feedback: Feedback) -> bool:
-        """Tell whether more was lost than 2 % above the floor and two deviations of chance."""
-        due = feedback.received + feedback.lost
-        usual = (LOSS_BAD_RATIO + self._loss_floor) * due
-        return feedback.lost >= LOSS_BAD_PACKETS and feedback.lost > usual + 2 * math.sqrt(usual)

@@ -22,13 +22,16 @@ from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.topics import Down, down
 from diemcau_server import __version__, secret_files
 from diemcau_server.config import ServerConfig
-from diemcau_server.coordinator import Coordinator
+from diemcau_server.coordinator import Coordinator, Outcome
+from diemcau_server.coordinator.gathered import TestOrder
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import PublishError, ServerError, StartError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.link import BrokerAddress, Link
-from diemcau_server.measuring import MeasuringEnd, MeasuringError
-from diemcau_server.metrics import Metrics
+from diemcau_server.measuring import MeasuringEnd
+from diemcau_server.measuring_process import MeasuringError, MeasuringProcess
+from diemcau_server.metrics import EndedTest, Metrics
+from diemcau_server.nights import CapacityNights
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
 from diemcau_server.store import Store
@@ -122,8 +125,10 @@ class Server:
         connected = link is not None and link.connected.is_set()
         measures = measuring is not None and measuring.available
         trouble = [link.trouble if link else None, ingest.trouble if ingest else None]
-        if not measures:
-            trouble.append("the measuring process does not run")
+        if measuring is None:
+            trouble.append("the measuring end has not started")
+        else:
+            trouble += measuring.troubles()
         sentences = tuple(text for text in trouble if text)
         stored = ingest is not None and ingest.trouble is None
         return Health(not sentences, connected, stored, measures, sentences)
@@ -131,6 +136,7 @@ class Server:
     async def _start(self) -> Addresses:
         config = self._config
         token = config.token or secret_files.make_token(config.token_file)
+        self._metrics.config_read(config.file)
         store = await self._open_store()
         measuring = await self._start_measuring()
         address = await self._broker_address()
@@ -149,10 +155,17 @@ class Server:
         self._spawn(link.run(), "broker link")
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
+        self._spawn(self._metrics.keep_written(), "metrics")
+        coordinator.after_each_test(self._count_test)
         self._spawn(self._follow(), "follow")
-        self._spawn(self._follow_measuring(measuring), "follow measuring")
+        for process in measuring.processes:
+            name = f"follow measuring process {process.number}"
+            self._spawn(self._follow_measuring(process), name)
         self._stack.push_async_callback(self._drain, ingest)
         self._stack.push_async_callback(coordinator.stop)
+        if config.measure.capacity_schedule is not None:
+            nights = CapacityNights(config, self._board, coordinator, store)
+            self._spawn(nights.run(), "capacity schedule")
         services = Services(
             config, self._board, store, coordinator, self._metrics, token, self.health
         )
@@ -173,6 +186,7 @@ class Server:
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
         self._board.restore(await store.restored())
+        self._board.hub_lines.update(await store.hub_lines())
         return store
 
     async def _start_measuring(self) -> MeasuringEnd:
@@ -187,8 +201,8 @@ class Server:
             await measuring.start()
         except MeasuringError as error:
             message = Text(
-                f"bộ đo không mở được cổng UDP {config.measure.port}: {error}",
-                f"the measuring end cannot start on UDP port {config.measure.port}: {error}",
+                f"bộ đo không mở được cổng UDP: {error}",
+                f"the measuring end cannot start: {error}",
             )
             raise StartError(message) from error
         self._stack.push_async_callback(measuring.stop)
@@ -275,18 +289,31 @@ class Server:
                 self._metrics.mqtt_reconnects.inc(link.reconnects_total - reconnects)
                 reconnects = link.reconnects_total
                 self._metrics.queue_length.set(ingest.waiting())
+                for whose, ends_at in link.certificates.items():
+                    self._metrics.certificate_expiry.labels(whose).set(ends_at)
             await asyncio.sleep(1.0)
 
-    async def _follow_measuring(self, measuring: MeasuringEnd) -> None:
-        """Carry the measuring process's counters; apart, for a slow answer must hold up nothing."""
+    def _count_test(self, order: TestOrder, outcome: Outcome) -> None:
+        kind = "capacity" if order.capacity else "full" if order.steps.complete else "quick"
+        result, error = outcome.result, outcome.error
+        if result is not None:
+            seconds = result.duration_seconds
+            self._metrics.test_ended(EndedTest(order.hub, kind, str(result.verdict), seconds))
+        elif error is not None:
+            self._metrics.test_ended(EndedTest(order.hub, kind, error.code, None))
+
+    async def _follow_measuring(self, process: MeasuringProcess) -> None:
+        """Carry a measuring process's counters; apart, for a slow answer must hold up nothing."""
+        number, shown = process.number, self._metrics.measure
         while True:
+            shown.show(number, up=process.available)
             try:
                 async with asyncio.timeout(_MEASURE_ANSWER_SECONDS):
-                    counters = await measuring.counters()
+                    counters = await process.counters()
             except (MeasuringError, TimeoutError) as error:
-                _LOG.debug("no counters of the measuring process: %s", error)
+                _LOG.debug("no counters of measuring process %d: %s", number, error)
             else:
-                self._metrics.measure_rejected(counters.rejected)
+                shown.count(number, counters)
             await asyncio.sleep(_MEASURE_POLL_SECONDS)
 
 

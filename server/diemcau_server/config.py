@@ -3,12 +3,19 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from diemcau_contract.documents import lines_of, parse_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
@@ -16,7 +23,8 @@ from diemcau_contract.identifiers import Identifier
 from diemcau_contract.profiles import Profile
 from diemcau_server import config_checks, secret_files
 
-Port = Annotated[int, Field(ge=0, le=65_535)]
+PORT_MAX = 65_535
+Port = Annotated[int, Field(ge=0, le=PORT_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 
@@ -41,6 +49,22 @@ def _store_url(url: str) -> str:
             "must be sqlite:///FILE or postgresql://USER@HOST[:PORT]/DATABASE",
         )
     return url
+
+
+_HOUR_MINUTES = 60
+_DAY_MINUTES = 24 * _HOUR_MINUTES
+
+
+def _day_time(value: object) -> object:
+    """Read HH:MM; YAML 1.1 takes 22:00 without quotes as a number to the base of 60."""
+    if isinstance(value, int) and _HOUR_MINUTES <= value < _DAY_MINUTES:
+        return time(*divmod(value, _HOUR_MINUTES))
+    if isinstance(value, str) and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
+        return time.fromisoformat(value.zfill(len("00:00")))
+    raise ValueMistake("phải là giờ và phút, ví dụ '01:30'", "must be a time such as '01:30'")
+
+
+DayTime = Annotated[time, BeforeValidator(_day_time)]
 
 
 class _Section(BaseModel):
@@ -79,15 +103,49 @@ class StoreConfig(_Section):
     password_file: str | None = None
 
 
+class CapacitySchedule(_Section):
+    """Quiet hours, in the district's time, in which every line is measured each so many days.
+
+    ``end`` before ``start`` is on the next day.
+    """
+
+    start: DayTime
+    end: DayTime
+    every_days: int = Field(default=7, ge=1, le=366)
+
+    @model_validator(mode="after")
+    def _has_hours(self) -> Self:
+        if self.start == self.end:
+            raise ValueMistake("start và end phải khác nhau", "start and end must not be the same")
+        return self
+
+
 class MeasureConfig(_Section):
-    """The measuring end's UDP port, the light flow that points keep to it, and its bound."""
+    """The measuring end's UDP ports, the light flow that points keep to it, and its bound.
+
+    Each of ``processes`` has a port of its own, from ``port`` on; with port 0 free ones.
+    """
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: Port = 8620
+    processes: int = Field(default=1, ge=1, le=16)
     advertise_host: str | None = None
     packets_per_second: float = Field(default=2, gt=0, le=50)
     max_bits_per_second: float = Field(default=1e9, ge=1e5, le=1e11)
     capacity_max_bits_per_second: int = Field(default=250_000_000, ge=1_000_000, le=10**9)
+    capacity_schedule: CapacitySchedule | None = None
+
+    @model_validator(mode="after")
+    def _ports_exist(self) -> Self:
+        last = self.port + self.processes - 1
+        if self.port and last > PORT_MAX:
+            raise ValueMistake(
+                f"{self.processes} tiến trình cần các cổng {self.port} đến {last}; "
+                f"cổng lớn nhất là {PORT_MAX}",
+                f"{self.processes} processes need the ports {self.port} to {last}; "
+                f"the last port is {PORT_MAX}",
+            )
+        return self
 
 
 class PointConfig(_Section):
@@ -106,11 +164,19 @@ class UnitConfig(_Section):
     name: Name
 
 
+class HubLineConfig(_Section):
+    """What the hall's own line carries by its contract; ``up`` is from the points to the hall."""
+
+    up_bits_per_second: float = Field(ge=1e5, le=1e11)
+    down_bits_per_second: float = Field(ge=1e5, le=1e11)
+
+
 class HubConfig(_Section):
     """A district hall with its points and units."""
 
     id: Identifier
     name: Name
+    line: HubLineConfig | None = None
     points: tuple[PointConfig, ...] = ()
     units: tuple[UnitConfig, ...] = ()
 
@@ -140,6 +206,7 @@ class ServerDocument(_Section):
     state_directory: str = Field(default="state", min_length=1)
     measure: MeasureConfig = MeasureConfig()
     report_interval_seconds: float = Field(default=30, ge=1, le=3600)
+    silent_after_seconds: float = Field(default=90, ge=3, le=3600)
     default_profile: Identifier
     hubs: tuple[HubConfig, ...] = Field(min_length=1)
     sessions: tuple[SessionConfig, ...] = ()
@@ -166,6 +233,7 @@ class ServerConfig:
     state_directory: Path
     measure: MeasureConfig
     report_interval_seconds: float
+    silent_after_seconds: float
     default_profile: str
     hubs: tuple[HubConfig, ...]
     sessions: tuple[SessionConfig, ...]
@@ -233,6 +301,7 @@ def _frozen(document: ServerDocument, path: Path, secrets: Mapping[str, str]) ->
         state_directory=base / document.state_directory,
         measure=document.measure,
         report_interval_seconds=document.report_interval_seconds,
+        silent_after_seconds=document.silent_after_seconds,
         default_profile=document.default_profile,
         hubs=_hubs_in_utc(document.hubs, zone),
         sessions=_sessions_in_utc(document.sessions, zone),

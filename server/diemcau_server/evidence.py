@@ -29,9 +29,9 @@ from diemcau_contract.result import (
     Sentence,
 )
 from diemcau_contract.words import Direction, Status, StepKind, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.steps import StepPlan
 
-_NO_CAPACITY = Capacity()
 _HUB_VERDICTS = {
     Status.OK: Verdict.READY,
     Status.WARN: Verdict.DEGRADED,
@@ -211,8 +211,8 @@ def hub_line(attribution: Attribution, *, complete: bool) -> HubLine:
     return HubLine(verdict=verdict, cause=cause, up=up, down=down)
 
 
-def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> PointResult:
-    """Put a judged point into the form of ``diemcau.test/1``."""
+def point_result(judged: JudgedPoint, capacity: LineCapacity | None = None) -> PointResult:
+    """Put a judged point into the form of ``diemcau.test/1``, with what its line carries."""
     evidence, said = judged.evidence, judged.said
     return PointResult(
         point=evidence.point,
@@ -226,7 +226,7 @@ def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> Poin
             up=_direction(evidence.up.traffic),
             down=_direction(evidence.down.traffic),
             loaded_rtt_seconds=_loaded(evidence.loaded),
-            capacity=capacity,
+            capacity=capacity.as_result() if capacity else Capacity(),
         ),
         devices=tuple(
             DeviceLine(
@@ -238,7 +238,7 @@ def point_result(judged: JudgedPoint, capacity: Capacity = _NO_CAPACITY) -> Poin
             )
             for device in evidence.devices
         ),
-        findings=said.findings,
+        findings=(*said.findings, *(capacity.findings() if capacity else ())),
     )
 
 

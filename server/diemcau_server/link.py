@@ -104,6 +104,8 @@ class Link:
         self.reconnects_total = 0
         self.trouble: str | None = "no session with the broker yet"
         """One English sentence, or None while there is a session."""
+        self.certificates: dict[str, float] = {}
+        """Ends of the broker's certificate and of its authority's, in seconds since 1970."""
         self._address = address
         self._deliver = deliver
         self._on_connected = on_connected
@@ -147,6 +149,7 @@ class Link:
         async with _entered(client):
             await _heeding_cancel(client.subscribe(all_up(), qos=_QOS))
             self._client = client
+            self._look_at_certificates(client)
             self.connected.set()
             self.trouble = None
             self._warned = ""
@@ -158,6 +161,20 @@ class Link:
                     """Never entered: the queue delivers; the iterator only ends with the session"""
             finally:
                 self._client = None
+
+    def _look_at_certificates(self, client: aiomqtt.Client) -> None:
+        """Note when what this session rests on will end; sessions outlive certificates."""
+        transport = client._client.socket()  # noqa: SLF001  # aiomqtt does not pass it on
+        if not isinstance(transport, ssl.SSLSocket):
+            return
+        shown = transport.getpeercert()
+        if shown:
+            self.certificates["broker"] = ssl.cert_time_to_seconds(str(shown["notAfter"]))
+        if self._address.ca_file is not None:
+            known = ssl.create_default_context(cafile=str(self._address.ca_file)).get_ca_certs()
+            ends = [ssl.cert_time_to_seconds(str(one["notAfter"])) for one in known]
+            if ends:  # a certificate that signs itself is no authority
+                self.certificates["authority"] = min(ends)
 
     def _lost(self, error: Exception) -> None:
         had_session = self.connected.is_set()

@@ -1,15 +1,12 @@
-"""The hub's measuring end: a process of its own, kept alive, asked by futures (decision 0012).
-
-Packets are paced and stamped in ``python -m diemcau_line hub``; here only its commands and events
-pass through. Its events arrive in a reader thread and are handed to the event loop.
-"""
+"""The hub's measuring end: one process or several, which the points share out (decision 0023)."""
 
 import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from diemcau_contract.measurements import CapacityStatistics
@@ -17,37 +14,25 @@ from diemcau_contract.messages import MeasureSettings, PlannedCapacity, PlannedS
 from diemcau_contract.tickets import issue
 from diemcau_contract.words import Direction
 from diemcau_line.protocol import (
-    Abort,
     CapacityPlanned,
     CloseTest,
-    Command,
     CutStep,
     Event,
-    Failed,
-    HubCapacityResult,
-    HubCounters,
     HubFlow,
-    HubReady,
     HubStepResult,
     OpenTest,
-    ReportCounters,
     RunCapacity,
     RunStep,
-    SetStampSessions,
     StampSession,
     StartHub,
     StepPlanned,
-    TestClosed,
-    TestOpened,
 )
-from diemcau_line.worker import WorkerGoneError, WorkerProcess
+from diemcau_line.traffic import offered_bits_per_second
 from diemcau_server.config import MeasureConfig
 from diemcau_server.evidence import HubFigures
 from diemcau_server.flows import CAPACITY_SECONDS, FlowOrder, ticket_of
+from diemcau_server.measuring_process import HubResult, MeasuringError, MeasuringProcess
 from diemcau_server.steps import Row
-
-READY_SECONDS = 15.0
-"""The process imports and binds in 1 s; an old machine that also starts its services needs more."""
 
 LEAD_SECONDS = 0.7
 """From planning to the first packet: the command crosses the broker and a bad line meanwhile."""
@@ -55,24 +40,11 @@ LEAD_SECONDS = 0.7
 CLOSE_SECONDS = 2.0
 """A process that has not stopped its traffic by then is ended instead."""
 
-RESTART_FIRST_SECONDS = 0.5
-RESTART_MOST_SECONDS = 30.0
-STABLE_SECONDS = 60.0
-"""A process that lived this long starts over with the first pause."""
-
-_ANSWERS: Mapping[type[object], str] = {
-    HubReady: "start_hub",
-    TestOpened: "open_test",
-    TestClosed: "close_test",
-    HubCounters: "report_counters",
-}
-"""The command that each event answers."""
+_NS = 1_000_000_000
+_CAPACITY_LEAST = 100_000
+"""Below this a packet comes every 100 ms: nothing could be told."""
 
 _LOG = logging.getLogger(__name__)
-
-
-class MeasuringError(Exception):
-    """The measuring end is not there or refuses; the text says why."""
 
 
 class TestListener(Protocol):
@@ -87,54 +59,79 @@ class TestListener(Protocol):
         """Take what the hub's end says of one point's capacity; None where the point received."""
 
     def measuring_lost(self) -> None:
-        """Note that the process has died, and the test with it."""
+        """Note that a process of the test has died: with it went a part of the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityOrder:
+    """One direction of one point; without a limit of its own that of the file holds."""
+
+    step: int
+    point: str
+    direction: Direction
+    start_bits_per_second: float
+    max_bits_per_second: float | None = None
 
 
 @dataclass(slots=True)
 class _Test:
     test: str
-    flows: Mapping[str, int]
+    flows: Mapping[str, FlowOrder]
+    at: Mapping[str, MeasuringProcess]
+    """The process of each point."""
     listener: TestListener
+    lost: bool = False
+    loads: list[tuple[float, float]] = field(default_factory=list)
+    """The capacity steps that the hub sends: their ends on the loop's clock, their bits/s."""
+
+    @property
+    def processes(self) -> Collection[MeasuringProcess]:
+        """The processes that take part."""
+        return set(self.at.values())
 
 
 class MeasuringEnd:
-    """The measuring process, with the keys of its STAMP sessions and of its tickets.
+    """The measuring processes, with the keys of the points' STAMP sessions and of the tickets.
 
     Keys are made anew for each instance, so at each start of the server; they outlive a restart of
-    the process. ``points`` are (hub, point).
+    a process. ``points`` are (hub, point); each keeps its process for as long as their list does
+    not change, and neighbours in the list have different ones.
     """
 
     def __init__(
         self, where: MeasureConfig, points: Sequence[tuple[str, str]], *, dscp: int = 34
     ) -> None:
         self._where = where
-        self._port = where.port
         self._dscp = dscp
         self._ssids = {one: number for number, one in enumerate(points, start=1)}
         self._keys = {one: secrets.token_hex(32) for one in points}
         self._ticket_key = secrets.token_bytes(32)
-        self._worker: WorkerProcess | None = None
-        self._gone = asyncio.Event()
-        self.started = asyncio.Event()
-        """Set while the process runs and listens."""
-        self._answers: dict[str, asyncio.Future[Event]] = {}
         self._test: _Test | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self.processes = tuple(
+            self._process(number, points[number :: where.processes])
+            for number in range(where.processes)
+        )
+        self._at = {
+            one: self.processes[number % where.processes] for number, one in enumerate(points)
+        }
 
     @property
     def available(self) -> bool:
-        """Whether the process runs and listens."""
-        return self.started.is_set()
+        """Whether every process runs and listens."""
+        return all(process.available for process in self.processes)
 
     @property
     def port(self) -> int:
-        """The UDP port, known after the start."""
-        return self._port
+        """The UDP port of the first process, known after the start."""
+        return self.processes[0].port
 
-    @property
-    def pid(self) -> int | None:
-        """The process's id, or None while it does not run."""
-        return self._worker.pid if self._worker else None
+    def troubles(self) -> list[str]:
+        """Return a sentence for each process that does not run, in English."""
+        return [
+            f"measuring process {process.number} of {len(self.processes)} does not run"
+            for process in self.processes
+            if not process.available
+        ]
 
     def settings_of(self, hub: str, point: str) -> MeasureSettings:
         """Return where and how ``point`` keeps its light flow.
@@ -144,7 +141,7 @@ class MeasuringEnd:
         """
         return MeasureSettings(
             host=self._where.advertise_host,
-            port=self._port,
+            port=self._at[hub, point].port,
             ssid=self._ssids[hub, point],
             key=self._keys[hub, point],
             packets_per_second=self._where.packets_per_second,
@@ -152,28 +149,27 @@ class MeasuringEnd:
         )
 
     async def start(self) -> None:
-        """Start the process and keep it running.
+        """Start the processes and keep them running.
 
         Raises:
-            MeasuringError: it cannot listen; ``stop`` need not be called then.
+            MeasuringError: one cannot listen; ``stop`` need not be called then.
         """
-        await self._launch()
-        self._supervisor = asyncio.create_task(self._supervise(), name="measuring end")
+        try:
+            await _together(process.start() for process in self.processes)
+        except MeasuringError:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        """End the process, and with it all its traffic."""
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.wait([self._supervisor])
-            self._supervisor = None
-        self._lose("the server stops")
-        await self._end_worker()
+        """End the processes, and with them all traffic."""
+        await _together(process.stop() for process in self.processes)
 
     async def open_test(
         self,
         test: str,
         flows: Sequence[FlowOrder],
         *,
+        hub: str,
         expires_in_seconds: float,
         listener: TestListener,
         capacity: bool = False,
@@ -181,26 +177,23 @@ class MeasuringEnd:
         """Let these flows in, on request also for their capacity; return each point's ticket.
 
         Raises:
-            MeasuringError: the process is not there or refuses.
+            MeasuringError: a process that is needed is not there or refuses.
         """
-        await self._ask(
-            "open_test",
-            OpenTest(
-                test=test,
-                flows=tuple(
-                    HubFlow(
-                        point=one.point,
-                        flow=one.flow,
-                        secret=one.secret,
-                        up=one.up,
-                        down=one.down,
-                    )
-                    for one in flows
-                ),
-                expires_in_seconds=expires_in_seconds,
-            ),
+        opened = _Test(
+            test,
+            {one.point: one for one in flows},
+            {one.point: self._at[hub, one.point] for one in flows},
+            listener,
         )
-        self._test = _Test(test, {one.point: one.flow for one in flows}, listener)
+        try:
+            await _together(
+                process.ask(_opening(opened, process, expires_in_seconds))
+                for process in opened.processes
+            )
+        except BaseException:
+            await self._close(opened)
+            raise
+        self._test = opened
         not_after = time.time() + expires_in_seconds
         most = self._where.capacity_max_bits_per_second if capacity else None
         return {
@@ -212,73 +205,63 @@ class MeasuringEnd:
 
     async def plan_steps(
         self, test: str, rows: Sequence[Row], points: Sequence[str], begins_at: float
-    ) -> tuple[PlannedStep, ...]:
-        """Plan steps of an opened test for those of its ``points`` that take part in them.
+    ) -> Mapping[str, Sequence[PlannedStep]]:
+        """Plan steps of an opened test; return each of ``points`` those that it takes part in.
 
-        ``begins_at`` is the start of the test's first step on the loop's clock.
+        ``begins_at`` is the start of the test's first step on the loop's clock. All processes start
+        a step at the same instant; the times in the answer are on the clock of the point's own.
 
         Raises:
-            MeasuringError: the process is not there, refuses, or has forgotten the test.
+            MeasuringError: a process is not there, refuses, or has forgotten the test.
         """
-        current = self._test
-        if current is None or current.test != test:
-            message = f"test {test} is not open"
-            raise MeasuringError(message)
-        planned: list[PlannedStep] = []
-        for number, row, offset in rows:
-            wait = begins_at + offset - asyncio.get_running_loop().time()
-            command = RunStep(
-                test=test,
-                step=number,
-                kind=row.kind,
-                flows=tuple(current.flows[point] for point in points if row.includes(point)),
-                rate_ratio=row.rate_ratio,
-                starts_in_seconds=max(0.0, wait),
-                duration_seconds=row.duration_seconds,
+        current = self._current(test)
+        for _, row, _ in rows:
+            sent = sum(
+                offered_bits_per_second(current.flows[point].down, row.rate_ratio)
+                for point in points
+                if row.includes(point)
             )
-            answer = await self._ask(f"run_step {number}", command)
-            if isinstance(answer, StepPlanned):
-                planned.append(
-                    PlannedStep(
-                        step=number,
-                        kind=row.kind,
-                        starts_at_hub_ns=answer.starts_at_hub_ns,
-                        duration_seconds=row.duration_seconds,
-                        rate_ratio=row.rate_ratio,
-                    )
-                )
-        return tuple(planned)
+            self._within_limit(sent)
+        planned: dict[str, list[PlannedStep]] = {point: [] for point in points}
+        shares = {
+            process: [point for point in points if current.at[point] is process]
+            for process in current.processes
+        }
+        await _together(
+            self._plan_at(process, current, rows, {one: planned[one] for one in share}, begins_at)
+            for process, share in shares.items()
+        )
+        return planned
 
-    async def plan_capacity(
-        self, test: str, step: int, point: str, direction: Direction, start_bits_per_second: float
-    ) -> PlannedCapacity:
+    async def plan_capacity(self, test: str, order: CapacityOrder) -> PlannedCapacity:
         """Plan the capacity of one direction of one point, to start after the lead.
 
         Raises:
             MeasuringError: the process is not there, refuses, or has forgotten the test.
         """
-        current = self._test
-        if current is None or current.test != test:
-            message = f"test {test} is not open"
-            raise MeasuringError(message)
+        current = self._current(test)
         most = self._where.capacity_max_bits_per_second
+        if order.max_bits_per_second is not None:
+            most = min(most, max(_CAPACITY_LEAST, round(order.max_bits_per_second)))
+        start = round(max(order.start_bits_per_second, _CAPACITY_LEAST))
         command = RunCapacity(
             test=test,
-            step=step,
-            flow=current.flows[point],
-            direction=direction,
+            step=order.step,
+            flow=current.flows[order.point].flow,
+            direction=order.direction,
             starts_in_seconds=LEAD_SECONDS,
             duration_seconds=CAPACITY_SECONDS,
-            start_bits_per_second=round(min(max(start_bits_per_second, 100_000), most)),
+            start_bits_per_second=min(start, most),
             max_bits_per_second=most,
         )
-        answer = await self._ask(f"run_capacity {step}", command)
-        if not isinstance(answer, CapacityPlanned):
-            message = "the capacity was not planned"
-            raise MeasuringError(message)
+        with self._load_of(current, command):
+            answer = await current.at[order.point].ask(command, f"run_capacity {order.step}")
+            if not isinstance(answer, CapacityPlanned):
+                message = "the capacity was not planned"
+                raise MeasuringError(message)
         return PlannedCapacity(
-            step=step,
-            direction=direction,
+            step=order.step,
+            direction=order.direction,
             starts_at_hub_ns=answer.starts_at_hub_ns,
             duration_seconds=answer.duration_seconds,
             start_bits_per_second=command.start_bits_per_second,
@@ -289,199 +272,146 @@ class MeasuringEnd:
         """Let a step end earlier than planned.
 
         Raises:
-            MeasuringError: the process is not there.
+            MeasuringError: a process is not there, or has forgotten the test.
         """
-        await self._send(CutStep(test=test, step=step, duration_seconds=duration_seconds))
+        command = CutStep(test=test, step=step, duration_seconds=duration_seconds)
+        await _together(process.send(command) for process in self._current(test).processes)
 
     async def end_test(self, test: str) -> None:
         """Stop the traffic of ``test`` at once and forget it; a process that does not is ended."""
-        if self._test is None or self._test.test != test:
+        current = self._test
+        if current is None or current.test != test:
             return
         self._test = None
-        if not self.available:
-            return
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._send(Abort(test))
-                await self._ask("close_test", CloseTest(test))
-        except MeasuringError as error:
-            _LOG.info("test %s is closed already: %s", test, error)
-        except TimeoutError:
-            _LOG.error("the measuring process does not stop test %s: it is ended", test)
-            await self._end_worker()
+        await self._close(current)
 
-    async def counters(self) -> HubCounters:
-        """Return the totals of the process since its start.
-
-        Raises:
-            MeasuringError: the process is not there.
-        """
-        answer = await self._ask("report_counters", ReportCounters())
-        if not isinstance(answer, HubCounters):
-            message = "no counters came"
-            raise MeasuringError(message)
-        return answer
-
-    async def _supervise(self) -> None:
-        pause = RESTART_FIRST_SECONDS
-        while True:
-            began = time.monotonic()
-            await self._gone.wait()
-            if time.monotonic() - began > STABLE_SECONDS:
-                pause = RESTART_FIRST_SECONDS
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RESTART_MOST_SECONDS)
-            try:
-                await self._launch()
-            except MeasuringError as error:
-                _LOG.error("the measuring process cannot be started: %s", error)
-
-    async def _launch(self) -> None:
-        """Start one process and wait until it listens; its port stays the same from then on."""
-        loop = asyncio.get_running_loop()
-        await self._end_worker()
-        self._gone.clear()
-        worker = WorkerProcess(
-            "hub",
-            on_event=lambda event: _hand_over(loop, self._on_event, worker, event),
-            on_exit=lambda code: _hand_over(loop, self._on_exit, worker, code),
-        )
-        self._worker = worker
-        try:
-            worker.start()
-            async with asyncio.timeout(READY_SECONDS):
-                ready = await self._ask_starting(worker)
-        except (OSError, TimeoutError, MeasuringError) as error:
-            self._gone.set()
-            await self._end_worker()
-            raise MeasuringError(str(error) or "it does not answer") from error
-        if isinstance(ready, HubReady):
-            self._port = ready.port
-        self.started.set()
-        await self._send(
-            SetStampSessions(
-                tuple(StampSession(self._ssids[one], self._keys[one]) for one in self._ssids)
-            )
-        )
-        _LOG.info("the measuring end listens on UDP port %d", self._port)
-
-    async def _ask_starting(self, worker: WorkerProcess) -> Event:
-        answer = self._expect("start_hub")
-        command = StartHub(
+    def _process(self, number: int, points: Sequence[tuple[str, str]]) -> MeasuringProcess:
+        where = self._where
+        start = StartHub(
             ticket_key=self._ticket_key.hex(),
-            bind=(self._where.host,),
-            port=self._port,
+            bind=(where.host,),
+            port=where.port + number if where.port else 0,
             dscp=self._dscp,
-            max_bits_per_second=self._where.max_bits_per_second,
+            max_bits_per_second=where.max_bits_per_second,
         )
-        try:
-            await asyncio.to_thread(worker.send, command)
-        except WorkerGoneError as error:
-            raise MeasuringError(str(error)) from error
-        return await answer
+        sessions = [StampSession(self._ssids[one], self._keys[one]) for one in points]
+        return MeasuringProcess(number + 1, start, sessions, self._pass_on, self._note_loss)
 
-    async def _ask(self, key: str, command: Command) -> Event:
-        """Send ``command`` and return the event that answers it under ``key``."""
-        answer = self._expect(key)
-        try:
-            await self._send(command)
-            return await answer
-        finally:
-            self._answers.pop(key, None)
-
-    async def _send(self, command: Command) -> None:
-        if not self.available or self._worker is None:
-            message = "the measuring process does not run"
+    def _current(self, test: str) -> _Test:
+        current = self._test
+        if current is None or current.test != test or current.lost:
+            message = f"test {test} is not open"
             raise MeasuringError(message)
-        try:
-            await asyncio.to_thread(self._worker.send, command)
-        except WorkerGoneError as error:
-            raise MeasuringError(str(error)) from error
+        return current
 
-    def _expect(self, key: str) -> asyncio.Future[Event]:
-        before = self._answers.get(key)
-        if before is not None and not before.done():
-            before.cancel()
-        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
-        self._answers[key] = future
-        return future
+    def _within_limit(self, bits_per_second: float) -> None:
+        """Hold the hub's bound over all processes: each knows only what it sends itself."""
+        most = self._where.max_bits_per_second
+        if bits_per_second > most:
+            message = f"over_limit: {bits_per_second:.0f} bit/s in all, this hub sends {most:.0f}"
+            raise MeasuringError(message)
 
-    def _on_event(self, worker: WorkerProcess, event: Event) -> None:
-        if worker is not self._worker:
+    @contextmanager
+    def _load_of(self, current: _Test, command: RunCapacity) -> Iterator[None]:
+        """Count a capacity step against the hub's bound, unless it comes to nothing."""
+        if command.direction is Direction.UP:
+            yield
             return
-        if isinstance(event, HubStepResult):
-            self._pass_on(event)
-        elif isinstance(event, Failed):
-            self._fail(event)
-        elif isinstance(event, StepPlanned):
-            self._answer(f"run_step {event.step}", event)
-        elif isinstance(event, CapacityPlanned):
-            self._answer(f"run_capacity {event.step}", event)
-        elif isinstance(event, HubCapacityResult):
-            self._pass_capacity_on(event)
-        elif type(event) in _ANSWERS:
-            self._answer(_ANSWERS[type(event)], event)
-        else:
-            _LOG.debug("measuring end: %s", event)
+        now = asyncio.get_running_loop().time()
+        current.loads = [load for load in current.loads if load[0] > now]
+        wanted = command.max_bits_per_second
+        self._within_limit(wanted + sum(beside for _, beside in current.loads))
+        load = (now + command.starts_in_seconds + command.duration_seconds, float(wanted))
+        current.loads.append(load)
+        try:
+            yield
+        except BaseException:
+            if load in current.loads:
+                current.loads.remove(load)
+            raise
 
-    def _on_exit(self, worker: WorkerProcess, code: int) -> None:
-        if worker is self._worker:
-            _LOG.error("the measuring process has ended (exit code %d)", code)
-            self._lose(f"the measuring process has ended (exit code {code})")
+    async def _plan_at(
+        self,
+        process: MeasuringProcess,
+        current: _Test,
+        rows: Sequence[Row],
+        planned: Mapping[str, list[PlannedStep]],
+        begins_at: float,
+    ) -> None:
+        for number, row, offset in rows:
+            taking_part = [point for point in planned if row.includes(point)]
+            if not taking_part:
+                continue
+            command = RunStep(
+                test=current.test,
+                step=number,
+                kind=row.kind,
+                flows=tuple(current.flows[point].flow for point in taking_part),
+                rate_ratio=row.rate_ratio,
+                starts_at_monotonic_ns=round((begins_at + offset) * _NS),
+                duration_seconds=row.duration_seconds,
+            )
+            answer = await process.ask(command, f"run_step {number}")
+            if isinstance(answer, StepPlanned):
+                step = PlannedStep(
+                    step=number,
+                    kind=row.kind,
+                    starts_at_hub_ns=answer.starts_at_hub_ns,
+                    duration_seconds=row.duration_seconds,
+                    rate_ratio=row.rate_ratio,
+                )
+                for point in taking_part:
+                    planned[point].append(step)
 
-    def _pass_on(self, result: HubStepResult) -> None:
+    async def _close(self, test: _Test) -> None:
+        await _together(_close_at(process, test.test) for process in test.processes)
+
+    def _pass_on(self, result: HubResult) -> None:
         current = self._test
         if current is None or current.test != result.test:
             return
-        for one in result.flows:
-            figures = HubFigures(up=one.up, down_sender=one.down_sender, end=result.end)
-            current.listener.hub_figures(one.point, result.step, figures)
-
-    def _pass_capacity_on(self, result: HubCapacityResult) -> None:
-        current = self._test
-        if current is not None and current.test == result.test:
+        if isinstance(result, HubStepResult):
+            for one in result.flows:
+                figures = HubFigures(up=one.up, down_sender=one.down_sender, end=result.end)
+                current.listener.hub_figures(one.point, result.step, figures)
+        else:
             current.listener.hub_capacity(result.point, result.direction, result.statistics)
 
-    def _answer(self, key: str, event: Event) -> None:
-        future = self._answers.pop(key, None)
-        if future is not None and not future.done():
-            future.set_result(event)
-
-    def _fail(self, event: Failed) -> None:
-        """Fail whoever waits for the answer to the command that could not be done."""
-        text = f"{event.command}: {event.reason}: {event.detail}"
-        waiting = [key for key in self._answers if key.split()[0] == event.command]
-        if not waiting:
-            _LOG.warning("measuring end: %s", text)
-        self._fail_answers(waiting, text)
-
-    def _fail_answers(self, keys: Sequence[str], text: str) -> None:
-        for key in keys:
-            future = self._answers.pop(key)
-            if not future.done():
-                future.set_exception(MeasuringError(text))
-                future.exception()  # seen: whoever asked may fail while sending, and not await it
-
-    def _lose(self, text: str) -> None:
-        """Tell everyone who waits that the process is gone."""
-        self.started.clear()
-        self._fail_answers(list(self._answers), text)
-        current, self._test = self._test, None
-        if current is not None:
+    def _note_loss(self, process: MeasuringProcess) -> None:
+        """End a test that ``process`` takes part in: all points at once is what it is about."""
+        current = self._test
+        if current is not None and not current.lost and process in current.processes:
+            current.lost = True
             current.listener.measuring_lost()
-        self._gone.set()
-
-    async def _end_worker(self) -> None:
-        worker, self._worker = self._worker, None
-        self.started.clear()
-        if worker is not None:
-            await asyncio.to_thread(worker.stop)
-            self._gone.set()
 
 
-def _hand_over(loop: asyncio.AbstractEventLoop, take: Callable[..., None], *given: object) -> None:
-    """Call ``take`` in the loop, from the reader thread; a loop that has ended needs nothing."""
+def _opening(test: _Test, process: MeasuringProcess, expires_in_seconds: float) -> OpenTest:
+    return OpenTest(
+        test=test.test,
+        flows=tuple(
+            HubFlow(point=one.point, flow=one.flow, secret=one.secret, up=one.up, down=one.down)
+            for one in test.flows.values()
+            if test.at[one.point] is process
+        ),
+        expires_in_seconds=expires_in_seconds,
+    )
+
+
+async def _close_at(process: MeasuringProcess, test: str) -> None:
+    if not process.available:
+        return
     try:
-        loop.call_soon_threadsafe(take, *given)
-    except RuntimeError:
-        _LOG.debug("the event loop has ended before the measuring process")
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await process.ask(CloseTest(test))
+    except MeasuringError as error:
+        _LOG.info("test %s is closed already: %s", test, error)
+    except TimeoutError:
+        _LOG.error("measuring process %d does not stop test %s: it is ended", process.number, test)
+        await process.end()
+
+
+async def _together(asked: Iterable[Awaitable[Event | None]]) -> None:
+    """Wait for all, then raise the first error."""
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer

@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,6 +93,46 @@ def test_what_to_touch_first(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ]
 
 
+def test_who_uses_a_device_and_which_one_is_used_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named beside the cause; in use asks nothing of anybody, the wrong device does."""
+    used = device(Status.WARN, Cause.WRONG_DEVICE, kind=DeviceKind.SPEAKER)
+    busy = device(Status.IN_USE, Cause.BUSY, kind=DeviceKind.MICROPHONE)
+    status = room(
+        devices=(
+            busy.model_copy(update={"values": {"held_by": "zoom"}}),
+            used.model_copy(update={"values": {"used": "Samsung TV"}}),
+        )
+    )
+    code, text = told(tmp_path, capsys, status)
+
+    assert code == 0
+    assert "chương trình khác đang dùng (zoom)" in text
+    assert "máy đang dùng thiết bị khác (Samsung TV)" in text
+    assert "1. Chọn lại đúng loa trong cài đặt của máy" in text
+    assert "2." not in text.rpartition("Việc cần làm")[2]
+
+
+def test_rows_follow_the_handbook_and_carry_codes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Link, line and PC before the devices; for programs each row has its causes as codes."""
+    status = room(
+        host=HostState(status=Status.WARN, causes=(Cause.SLEEP_TIMER, Cause.ON_BATTERY)),
+        devices=(device(Status.BAD, Cause.BLACK, Cause.LOW_FPS),),
+    )
+    _, text = told(tmp_path, capsys, status, "--json")
+    rows = json.loads(text)["rows"]
+
+    assert [row["key"] for row in rows] == ["link", "line", "host", "camera.main"]
+    assert [row["causes"] for row in rows[2:]] == [
+        ["sleep_timer", "on_battery"],
+        ["black", "low_fps"],
+    ]
+    assert rows[3]["why"]["vi"].startswith("Nắp camera đóng")
+
+
 def test_in_english(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same in English where it is asked for."""
     code, text = told(
@@ -173,7 +214,9 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert text.splitlines()[0].split() == ["Camera", "tốt"]
     assert "không thấy thiết bị" in text
     assert "--- camera.side" in text
-    assert re.search(r"^ +luma: \d", text, re.MULTILINE)
+    assert re.search(
+        r"^ +độ sáng trung bình \(0-255\) +\d+,\d  hình đen: dưới 24,0", text, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(

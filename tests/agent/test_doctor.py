@@ -40,12 +40,11 @@ def test_a_pc_in_order_lacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     trees.camera(tmp_path, "Rally", usb_id="046d:0825")
     trees.write(tmp_path, "sys/bus/usb/devices/1-1:1.0/bInterfaceClass", "0e\n")
     (tmp_path / "sys/bus/usb/devices/1-1:1.0/driver").symlink_to(tmp_path)
-    trees.write(tmp_path, "usr/lib/x86/alsa-lib/libasound_module_pcm_pulse.so", "")
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: f"lib{name}.so.2")
     with private_pulse(tmp_path, monkeypatch):
         needs = by_key(linux_needs(tmp_path, os.environ, with_sound=True))
 
-    assert set(needs) == {"drivers", "video", "sound", "portaudio", "alsa_pulse"}
+    assert set(needs) == {"drivers", "video", "sound", "pulse"}
     assert all(need.there for need in needs.values()), needs
 
 
@@ -69,8 +68,7 @@ def test_each_lack_of_a_linux_pc_has_the_command_that_mends_it(
         "video": "sudo usermod -aG video xa",
         "sound": "systemctl --user restart pipewire-pulse.service || pulseaudio --start",
         "audio": "sudo usermod -aG audio xa",
-        "portaudio": "sudo apt install libportaudio2",
-        "alsa_pulse": "sudo apt install libasound2-plugins",
+        "pulse": "sudo apt install libpulse0",
     }
     assert needs["video"].detail.en == "video0, video1"
 

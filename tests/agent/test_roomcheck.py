@@ -1,5 +1,6 @@
 """A whole room looked at: the second try, the switch, the log, and nothing that traps a test."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from diemcau_agent import roomcheck
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.openings import LOG_NAME, Openings
-from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import RoomFindings, check_room
+from diemcau_contract.causes import Cause
+from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.value_words import VALUES
+from diemcau_contract.words import DeviceKind, Status
 from tests.agent.probes.makers import settings_of
 from tests.agent.probes.peers.pjlink import Projector, projector
 from tests.agent.probes.peers.sip import UserAgent, sip_over_udp
@@ -76,25 +80,54 @@ async def test_a_refused_login_is_not_tried_again(tmp_path: Path) -> None:
     assert "second try" not in found.logs["display.main"]
 
 
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (("unknown", "crashed"), ("bad", "off")),
+        (("bad", "timeout"), ("bad", "off")),
+        (("bad", "wrong_input"), ("bad", "wrong_input")),
+        (("warn", "warming"), ("warn", "warming")),
+    ],
+)
 async def test_a_second_try_that_says_nothing_leaves_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    second: tuple[str, str],
+    told: tuple[str, str],
 ) -> None:
-    """A child that had no time the second time proves nothing good and nothing bad."""
-    monkeypatch.setattr(roomcheck, "SECOND_TRY_SECONDS", 8.0)
-    tries = []
-    real = run_probe
+    """A child that died or hung the second time proves nothing; what it saw counts."""
+    tries = iter((("bad", "off"), second))
 
-    def run(kind: str, settings: object, limit: float | None, role: str) -> object:
-        tries.append(limit)
-        return real(kind, settings, 0.001 if len(tries) == 2 else limit, role)  # type: ignore[arg-type]  # passed on
+    def run(kind: str, *_rest: object) -> tuple[DeviceResult, str]:
+        status, cause = next(tries)
+        return DeviceResult(
+            kind=DeviceKind(kind), status=Status(status), causes=(Cause(cause),)
+        ), ""
 
     monkeypatch.setattr(roomcheck, "run_probe", run)
-    with projector(Projector(power="0")) as port:
-        source = {"format": "pjlink", "url": f"pjlink://127.0.0.1:{port}"}
-        found = await check(tmp_path, ExpectedDevice("display", "main", source))
+    found = await check(tmp_path, ExpectedDevice("display", "main", {"format": "pjlink"}))
 
-    assert len(tries) == 2
-    assert (found.devices[0].status, found.devices[0].causes) == ("bad", ("off",))
+    assert (found.devices[0].status, found.devices[0].causes) == (told[0], (told[1],))
+    assert next(tries, None) is None
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [(8.0, 2), (8.1, 1)])
+async def test_a_slow_first_try_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, tries: int
+) -> None:
+    """A room is checked in twenty seconds."""
+    count = 0
+
+    def run(kind: str, *_rest: object) -> tuple[DeviceResult, str]:
+        nonlocal count
+        count += 1
+        result = DeviceResult(kind=DeviceKind(kind), status=Status.BAD, duration_seconds=seconds)
+        return result, ""
+
+    monkeypatch.setattr(roomcheck, "run_probe", run)
+    await check(tmp_path, ExpectedDevice("display", "main", {"format": "pjlink"}))
+
+    assert count == tries
 
 
 async def test_switched_off_here_opens_nothing_but_still_asks_what_is_never_opened(
@@ -141,3 +174,39 @@ async def test_a_kind_without_a_probe_traps_nothing(tmp_path: Path) -> None:
     found = await check(tmp_path, ExpectedDevice("camera", "x", {"format": "firewire"}))
 
     assert found.devices[0].status == "not_applicable"
+
+
+async def test_every_number_of_the_equipment_has_words(tmp_path: Path) -> None:
+    """What --explain shows is read by people: no value of projector or codec without a name."""
+    shown = set()
+    for kind, made in (("display", {"kind": "pjlink"}), ("codec", {"kind": "sip"}),
+                       ("codec", {"kind": "xapi"})):  # fmt: skip
+        with settings_of(made, tmp_path) as settings:
+            found = await check(tmp_path, ExpectedDevice(kind, "main", settings))
+        shown |= set(found.devices[0].values)
+
+    assert len(shown) > 20
+    assert shown <= set(VALUES)
+
+
+async def test_a_silent_name_server_does_not_hold_the_room_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The PC is unknown then; what was found of the devices is told."""
+    answered = threading.Event()
+
+    def hang(_settings: HostSettings) -> HostState:
+        answered.wait(60)
+        return HostState()
+
+    monkeypatch.setattr(roomcheck, "read_host", hang)
+    monkeypatch.setattr(roomcheck, "HOST_SECONDS", 0.05)
+    try:
+        with sip_over_udp(UserAgent()) as port:
+            source = {"format": "sip", "url": f"sip://127.0.0.1:{port}"}
+            found = await check(tmp_path, ExpectedDevice("codec", "main", source))
+    finally:
+        answered.set()
+
+    assert (found.host.status, found.host.causes) == ("unknown", ("timeout",))
+    assert found.devices[0].status == "ok"

@@ -95,7 +95,7 @@ class MeasuringHub:
         self.worker.send(
             RunStep(
                 test="t1", step=0, kind=StepKind.REHEARSAL, flows=(1,), rate_ratio=1.0,
-                starts_in_seconds=0.5, duration_seconds=1.0,
+                starts_at_monotonic_ns=time.monotonic_ns() + 500_000_000, duration_seconds=1.0,
             )
         )  # fmt: skip
         planned = await self.next(StepPlanned)
@@ -155,6 +155,23 @@ async def test_one_test_at_a_time_and_each_once(
             messages.TestNotice, lambda notice: notice.event == "accepted"
         )
         assert [notice.test for notice in accepted] == ["t1", "t3"]
+
+
+async def test_a_test_may_follow_the_end_of_another_at_once(
+    broker: Mosquitto, tmp_path: Path, silent_port: int
+) -> None:
+    """While the first one's process is on its way out the point is not busy."""
+    async with running_hub(broker.port) as hub, running_agent(agent_config(tmp_path, broker.port)):
+        await hub.wait_for(Report)
+        await hub.say(Down.COMMAND, invitation("t1", silent_port))
+        await hub.wait_for(messages.TestNotice)
+        await hub.say(Down.COMMAND, messages.TestEnd(test="t1", reason="cancelled"))
+        await hub.say(Down.COMMAND, invitation("t2", silent_port))
+        second = await hub.wait_for(messages.TestNotice, lambda notice: notice.test == "t2")
+        gone = await hub.wait_for(messages.TestNotice, lambda notice: notice.event == "no_answer")
+
+        assert second[0].event == "accepted"
+        assert [notice.test for notice in gone] == ["t2"]
 
 
 async def test_an_expired_test_ends_by_itself(

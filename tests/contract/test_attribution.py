@@ -14,39 +14,33 @@ from diemcau_contract.attribution import (
 from diemcau_contract.causes import Cause
 from diemcau_contract.evidence import LoadEvidence, PointEvidence, StepEvidence
 from diemcau_contract.judge import judge
-from diemcau_contract.measurements import (
-    EndStatistics,
-    Quantiles,
-    SenderStatistics,
-    StampStatistics,
-    TrafficStatistics,
-)
+from diemcau_contract.measurements import Bin, Quantiles
 from diemcau_contract.messages import HostState
-from diemcau_contract.profiles import PlanInFile, Profile
-from diemcau_contract.words import Direction, Status, StepKind, Verdict
+from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
+from tests.measured import END, PROFILE, STAMP, sender, traffic
 
-PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
-PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
-END = EndStatistics(local_drops=0, cpu_ratio=0.2, clock_step_seconds=None, clock_synchronised=True)
-SENDER = SenderStatistics(2500, 1_800_000, 0, 0.0001, 0.001, 0.002)
-RTT = Quantiles(p50=0.01, p95=0.012, p99=0.013, min=0.009, max=0.014)
-STAMP = StampStatistics(150, 150, 0.0, 0.0, RTT, None, None, 0.0, 0.0045)
+SENDER = sender()
 UP = Direction.UP
 
 
 def load(loss: float = 0.0, queue: float = 0.002, packets: int = 2500) -> LoadEvidence:
     """Return one direction with ``loss`` and a queue of ``queue`` seconds (p95)."""
     spread = 2 * (loss * (1 - loss) / packets) ** 0.5
-    traffic = TrafficStatistics(
-        packets_sent=packets, packets_received=round(packets * (1 - loss)), duplicates=0,
-        loss_ratio=loss, loss_ratio_low=max(0.0, loss - spread), loss_ratio_high=loss + spread,
-        loss_ratio_worst_200ms=loss, loss_ratio_worst_15s=loss, bursts=None,
-        queue_delay_seconds=Quantiles(p50=queue / 2, p95=queue, p99=queue, min=0.0, max=queue),
-        jitter_seconds=0.001, reorder_ratio=0.0, late_frame_ratio=0.0,
-        offered_bits_per_second=1.2e6, carried_bits_per_second=1.2e6 * (1 - loss),
-        duration_seconds=15.0,
-    )  # fmt: skip
-    return LoadEvidence(traffic, SENDER)
+    return LoadEvidence(
+        traffic(
+            packets_sent=packets,
+            packets_received=round(packets * (1 - loss)),
+            loss_ratio=loss,
+            loss_ratio_low=max(0.0, loss - spread),
+            loss_ratio_high=loss + spread,
+            loss_ratio_worst_200ms=loss,
+            loss_ratio_worst_15s=loss,
+            queue_delay_seconds=Quantiles(p50=queue / 2, p95=queue, p99=queue, min=0.0, max=queue),
+            offered_bits_per_second=1.2e6,
+            carried_bits_per_second=1.2e6 * (1 - loss),
+        ),
+        SENDER,
+    )
 
 
 def step(
@@ -228,6 +222,109 @@ def test_other_traffic_on_the_hubs_interface_is_named() -> None:
 
     assert "beside 5.0 Mbit/s of other traffic" in said.action.en
     assert "bên cạnh 5,0 Mbit/s việc khác" in said.action.vi
+
+
+def seen(one: LoadEvidence, held_up: Sequence[bool]) -> LoadEvidence:
+    """Return ``one`` with its 100 ms bins: those held up show its p95 queue, and a loss if any."""
+    assert one.traffic is not None
+    assert one.traffic.queue_delay_seconds is not None
+    queue, lost = one.traffic.queue_delay_seconds.p95, one.traffic.loss_ratio > 0
+    bins = tuple(
+        Bin(10, 9 if here and lost else 10, 9000, queue if here else 0.001) for here in held_up
+    )
+    return replace(one, traffic=replace(one.traffic, bins=bins))
+
+
+def in_turn(number: int, points: int, bins: int = 48) -> list[bool]:
+    """Return bins of which every point has its own."""
+    return [place % points == number for place in range(bins)]
+
+
+TOGETHER = [place % 4 == 0 for place in range(48)]
+STRADDLING = 0.0095
+"""A loss whose interval at 2,500 packets holds the limit of 1 %."""
+
+
+@pytest.mark.parametrize(
+    ("loss", "queue", "apart", "confirmed", "confidence"),
+    [
+        (STRADDLING, 0.1, False, True, Confidence.HIGH),
+        (0.06, 0.1, False, True, Confidence.HIGH),
+        (STRADDLING, 0.1, True, False, Confidence.LOW),
+        (0.06, 0.1, True, False, Confidence.MEDIUM),
+        (STRADDLING, 0.002, True, None, Confidence.MEDIUM),
+        (0.06, 0.002, True, None, Confidence.HIGH),
+        (0.06, 0.002, False, True, Confidence.HIGH),
+    ],
+    ids=[
+        "unclear, one queue", "clear, one queue", "unclear, many queues", "clear, many queues",
+        "unclear, losses apart", "clear, losses apart", "losses at once",
+    ],
+)  # fmt: skip
+def test_the_moments_of_a_hub_line_move_the_confidence_and_nothing_else(
+    loss: float, queue: float, *, apart: bool, confirmed: bool | None, confidence: Confidence
+) -> None:
+    """One queue holds everybody up at once; what is lost from it may be anybody's packet."""
+    plain = district([load(loss, queue)] * 8, [step(0.0)] * 8)
+    points = [
+        replace(one, up=seen(one.up, in_turn(number, 8) if apart else TOGETHER))
+        for number, one in enumerate(plain)
+    ]
+    said = judge(points[0], PROFILE, attribute(points, PROFILE))
+    without = judge(plain[0], PROFILE, attribute(plain, PROFILE))
+
+    assert attribute(points, PROFILE).figures(UP).confirmed is confirmed
+    assert said.confidence is confidence
+    assert replace(said, confidence=without.confidence) == without
+    assert without.cause is Cause.HUB_LINE_UP
+
+
+def test_two_equal_bad_lines_that_move_together_stay_their_own() -> None:
+    """The trap again, with every witness against the hub: they decide and confirm nothing."""
+    bad = seen(load(0.088, 0.178), TOGETHER)
+    plain = district([bad, bad, *[load()] * 6], [step(0.09, 0.178)] * 2 + [step(0.0)] * 6)
+    points = [replace(one, hub_end=replace(END, interface_drops=10_000)) for one in plain]
+    said = judge(points[0], PROFILE, attribute(points, PROFILE))
+
+    assert attribute(points, PROFILE).figures(UP).confirmed is None
+    assert (said.cause, said.confidence) == (Cause.OWN_LINE_UP, Confidence.HIGH)
+
+
+def test_a_line_with_a_fault_of_its_own_is_no_witness_of_the_hubs() -> None:
+    """Its losses at other moments say nothing against the queue that the others share."""
+    with_all = [seen(load(0.2, 0.1), in_turn(1, 8)), *[seen(load(0.06, 0.1), TOGETHER)] * 7]
+    points = district(with_all, [step(0.15), *[step(0.0)] * 7])
+
+    assert attribute(points, PROFILE).figures(UP).confirmed is True
+
+
+@pytest.mark.parametrize(
+    ("drops", "other_megabits", "confirmed"),
+    [(0, 0.0, None), (99, 0.0, None), (100, 0.0, True), (0, 0.48, None), (0, 0.5, True)],
+)
+def test_the_hubs_own_interfaces_confirm_its_line(
+    drops: int, other_megabits: float, *, confirmed: bool | None
+) -> None:
+    """Half of 200 lost packets, or 5 % of 9.6 Mbit/s beside the test; less shows nothing."""
+    plain = district([load(0.01, 0.1)] * 8, [step(0.0)] * 8)
+    carried = 8 * 1.2 * 0.99 + other_megabits
+    end = replace(
+        END, interface_received_bytes=round(carried * 1e6 / 8 * 15), interface_drops=drops
+    )
+    points = [replace(one, hub_end=end) for one in plain]
+
+    assert attribute(points, PROFILE).figures(UP).confirmed is confirmed
+
+
+def test_witnesses_that_contradict_each_other_say_nothing() -> None:
+    """Many queues by the moments, a full interface by its drops: the groups alone are left."""
+    end = replace(END, interface_drops=10_000)
+    points = [
+        replace(one, up=seen(one.up, in_turn(number, 8)), hub_end=end)
+        for number, one in enumerate(district([load(0.06, 0.1)] * 8, [step(0.0)] * 8))
+    ]
+
+    assert attribute(points, PROFILE).figures(UP).confirmed is None
 
 
 @pytest.mark.parametrize(

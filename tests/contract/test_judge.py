@@ -6,33 +6,13 @@ import pytest
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, action
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.judge import judge, worst
-from diemcau_contract.measurements import (
-    EndStatistics,
-    Quantiles,
-    SenderStatistics,
-    StampStatistics,
-    TrafficStatistics,
-)
 from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.profiles import PlanInFile, Profile
 from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
+from tests import measured
+from tests.measured import END, PROFILE, STAMP, sender, traffic
 
-PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
-PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
-SENDER = SenderStatistics(2000, 1_000_000, 0, 0.0001, 0.0005, 0.001)
-END = EndStatistics(local_drops=0, cpu_ratio=0.2, clock_step_seconds=None, clock_synchronised=True)
-CLEAN = TrafficStatistics(
-    packets_sent=2000, packets_received=2000, duplicates=0, loss_ratio=0.0, loss_ratio_low=0.0,
-    loss_ratio_high=0.002, loss_ratio_worst_200ms=0.0, loss_ratio_worst_15s=0.0, bursts=None,
-    queue_delay_seconds=Quantiles(p50=0.001, p95=0.004, p99=0.01), jitter_seconds=0.001,
-    reorder_ratio=0.0, late_frame_ratio=0.0, offered_bits_per_second=1.2e6,
-    carried_bits_per_second=1.2e6, duration_seconds=15.0,
-)  # fmt: skip
-STAMP = StampStatistics(
-    packets_sent=150, packets_received=150, loss_ratio_up=0.0, loss_ratio_down=0.0,
-    rtt_seconds=Quantiles(p50=0.01, p95=0.02, min=0.009, max=0.03), queue_delay_up_seconds=None,
-    queue_delay_down_seconds=None, clock_offset_seconds=0.0, clock_offset_bound_seconds=0.005,
-)  # fmt: skip
+SENDER = sender()
+CLEAN = traffic()
 CAMERA = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK)
 BLACK_CAMERA = CAMERA.model_copy(update={"status": Status.BAD, "causes": (Cause.BLACK,)})
 
@@ -50,11 +30,7 @@ def evidence(**changes: Any) -> PointEvidence:
 
 def lossy(ratio: float) -> LoadEvidence:
     """Make a direction that loses ``ratio`` of its packets."""
-    traffic = replace(
-        CLEAN, loss_ratio=ratio, loss_ratio_worst_15s=ratio, loss_ratio_low=ratio * 0.8,
-        loss_ratio_high=ratio * 1.2,
-    )  # fmt: skip
-    return LoadEvidence(traffic, SENDER)
+    return LoadEvidence(measured.lossy(ratio), SENDER)
 
 
 def test_a_clean_whole_test_is_ready_with_high_confidence() -> None:
@@ -179,3 +155,16 @@ def test_the_action_names_the_numbers() -> None:
 
     assert "mất 3,1 % gói" in said.action.vi
     assert "3.1 % lost" in said.action.en
+
+
+def test_a_device_that_left_what_was_accepted_is_told_with_both_numbers() -> None:
+    """Degraded, and the action names the numbers."""
+    turned = DeviceResult(
+        kind=DeviceKind.CAMERA, status=Status.WARN, causes=(Cause.CHANGED,),
+        values={"luma": 40.0, "accepted_luma": 120.0},
+    )  # fmt: skip
+    said = judge(evidence(devices=(turned,)), PROFILE)
+
+    assert (said.verdict, said.cause) == (Verdict.DEGRADED, Cause.CHANGED)
+    assert "40.0, before 120.0" in said.action.en
+    assert "40,0, trước 120,0" in said.action.vi

@@ -363,11 +363,11 @@ def test_a_cut_word_of_the_capacity_step_is_refused(packet: Control) -> None:
 
 
 def test_a_load_end_with_an_unknown_limit_is_refused() -> None:
-    """Octets 28-31 hold 1, 2 or 3."""
+    """Octets 28-31 hold 1 to 5."""
     octets = bytearray(pack_control(CONTROLS[-1], KEY))
-    octets[28:32] = b"\0\0\0\4"
+    octets[28:32] = b"\0\0\0\6"
 
-    with pytest.raises(PacketError, match="bad_field: limit 4"):
+    with pytest.raises(PacketError, match="bad_field: limit 6"):
         parse_control(octets, None)
 
 

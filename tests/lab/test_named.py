@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(bool(stack.missing()), reason=f"the lab: {stack.missing()}"),
 ]
 NAMED = named_scenarios()
-AT_ONCE = 3
+AT_ONCE = 4
 """Districts side by side: together they take less than a core, and a test of lines is waiting."""
 
 

@@ -75,6 +75,11 @@ class End:
         self.worker.stop()
 
 
+def after(seconds: float) -> int:
+    """Return the time in ``seconds`` as a step's start is told."""
+    return time.monotonic_ns() + int(seconds * 1e9)
+
+
 @dataclass
 class Hall:
     """A hub process that waits for the points of test ``t``."""
@@ -114,7 +119,7 @@ class Hall:
     ) -> StepPlanned:  # fmt: skip
         """Let the points of ``points`` (flow → end) do one step."""
         planned = self.hub.ask(
-            RunStep("t", number, kind, tuple(points), ratio, 0.3, seconds), StepPlanned
+            RunStep("t", number, kind, tuple(points), ratio, after(0.3), seconds), StepPlanned
         )
         for point in points.values():
             point.send(PointStep("t", number, kind, planned.starts_at_hub_ns, seconds, ratio))

@@ -52,10 +52,10 @@ class Run:
 
 def simulate(
     line: Line, *, cap: float = 1e9, seconds: float = 3.5, sender: float = 1e12,
-    start: float | None = None,
+    start: float | None = None, seed: int = 5,
 ) -> Run:  # fmt: skip
     """Send in trains a millisecond apart, with feedback every 50 ms; ``sender`` can do no more."""
-    chance = random.Random(5)  # noqa: S311  # a simulated line
+    chance = random.Random(seed)  # noqa: S311  # a simulated line
     ladder = Ladder(start or min(2e6, line.bits_per_second / 2), cap)
     arrivals = Arrivals(START_NS, seconds, 1.0)
     flying: deque[tuple[int, int, int]] = deque()
@@ -116,6 +116,55 @@ def test_loss_that_has_nothing_to_do_with_the_rate_is_told_apart(
     run = simulate(Line(rate, 0.02, loss_ratio=loss_ratio))
 
     assert run.best.bits_per_second == pytest.approx(rate * (1 - loss_ratio), rel=0.06)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("loss_ratio", [0.03, 0.06, 0.1])
+@pytest.mark.parametrize("rtt_seconds", [0.05, 0.15, 0.3])
+@pytest.mark.parametrize("rate", [4e6, 20e6, 100e6])
+def test_random_loss_on_a_long_way_is_no_answer_to_the_rate(
+    rate: float, rtt_seconds: float, loss_ratio: float, seed: int
+) -> None:
+    """The rate is found; where the time does not suffice for that it is a lower bound."""
+    line = Line(rate, rtt_seconds, loss_ratio=loss_ratio)
+    run = simulate(line, cap=250e6, start=1.1e6, seed=seed)
+    is_said_of_the_line = run.best.queued or run.ladder.limit is SenderLimit.LINE
+
+    assert run.best.bits_per_second <= rate * (1 - loss_ratio) * 1.07
+    if rtt_seconds <= 0.15 or loss_ratio <= 0.06 or is_said_of_the_line:
+        assert run.best.bits_per_second >= rate * (1 - loss_ratio) * 0.97
+
+
+def test_loss_answers_for_the_line_only_where_it_comes_back_at_one_rate() -> None:
+    """Once may be chance; a second time with the same let through is a rate, until it is passed."""
+    ladder = Ladder(10e6, 1e9)
+
+    def lose(sent: int, received: int, now: int) -> None:
+        word = Feedback(1, 1, 1, received, sent - received, received * 192_000, 0, 0, now)
+        ladder.take(word, ladder.bits_per_second, now)
+
+    lose(52, 40, SECOND)
+    first = ladder.limit
+    for turn in range(2, 6):
+        lose(40, 40, turn * SECOND)
+    assert ladder.bits_per_second > 9e6  # pressing met no resistance: it climbs
+    lose(60, 41, 6 * SECOND)
+
+    second = ladder.limit
+    for turn in range(7, 15):
+        lose(40, 40, turn * SECOND)
+
+    assert first is SenderLimit.LOSS
+    assert second is SenderLimit.LINE
+    assert ladder.bits_per_second > 20e6
+    assert ladder.limit is SenderLimit.TIME
+
+
+def test_a_ladder_that_is_still_climbing_at_the_end_says_so() -> None:
+    """A fast line far away: half a second does not suffice."""
+    run = simulate(Line(200e6, 0.15), cap=250e6, start=1.1e6, seconds=1.0)
+
+    assert run.ladder.limit is SenderLimit.TIME
 
 
 @pytest.mark.parametrize("rate", [4e6, 50e6])

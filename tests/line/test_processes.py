@@ -38,9 +38,10 @@ from diemcau_line.protocol import (
     ReportCounters,
     RunStep,
     StartHub,
+    StepPlanned,
 )
 from diemcau_line.sockets import DATAGRAM_BYTES
-from tests.line.ends import PLAN, TICKET_KEY, End, Hall, Relay, start_hall
+from tests.line.ends import PLAN, TICKET_KEY, End, Hall, Relay, after, start_hall
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ def test_a_point_that_never_came_is_told(hall: Hall, point: End) -> None:
     """A flow that was not opened has no figures, the others do."""
     point.ask(hall.open_point(1), Opened)
     hall.hub.wait(FlowOpened)
-    hall.hub.send(RunStep("t", 1, StepKind.REHEARSAL, (1, 2), 1.0, 0.2, 0.5))
+    hall.hub.send(RunStep("t", 1, StepKind.REHEARSAL, (1, 2), 1.0, after(0.2), 0.5))
     flows = hall.hub.wait(HubStepResult).flows
 
     assert [(one.flow, one.opened, one.up is None) for one in flows] == [
@@ -270,7 +271,7 @@ def test_commands_out_of_place_fail_by_name(hall: Hall, point: End) -> None:
     assert hall.hub.ask(Abort("other"), Failed).reason == "unknown_test"
     assert hall.hub.ask(hall.open_point(1), Failed).reason == "wrong_role"
     assert point.ask(CloseTest("t"), Failed).reason == "wrong_role"
-    over = RunStep("t", 1, StepKind.MARGIN, (77,), 1.0, 0.1, 1.0)
+    over = RunStep("t", 1, StepKind.MARGIN, (77,), 1.0, after(0.1), 1.0)
     assert hall.hub.ask(over, Failed).reason == "unknown_flow"
     order = HubFlow("p1", 1, hall.secret(1), PLAN, PLAN)
     assert hall.hub.ask(OpenTest("u", (order,), 10.0), Failed).reason == "test_running"
@@ -282,11 +283,26 @@ def test_commands_out_of_place_fail_by_name(hall: Hall, point: End) -> None:
     assert failed.detail == f"127.0.0.1 UDP port {hall.port}: Address already in use"
 
 
+def test_a_steps_start_is_a_time_that_all_processes_share(hall: Hall, point: End) -> None:
+    """Told earlier or later it is the same instant; too far ahead it is refused."""
+    point.ask(hall.open_point(1), Opened)
+    ahead = after(60.0)
+    early = hall.hub.ask(RunStep("t", 1, StepKind.IDLE, (1,), 0.0, ahead, 1.0), StepPlanned)
+    hall.step({1: point}, number=2, kind=StepKind.IDLE, ratio=0.0)
+    hall.hub.wait(HubStepResult)
+    late = hall.hub.ask(RunStep("t", 3, StepKind.IDLE, (1,), 0.0, ahead, 1.0), StepPlanned)
+    far = RunStep("t", 4, StepKind.IDLE, (1,), 0.0, after(301.0), 1.0)
+
+    # The step between them took more than a second, the two looks at the clocks next to nothing.
+    assert abs(late.starts_at_hub_ns - early.starts_at_hub_ns) < 500_000_000
+    assert hall.hub.ask(far, Failed).reason == "over_limit"
+
+
 def test_a_step_above_the_ticket_is_refused(hall: Hall, point: End) -> None:
     """The hub sends nothing that its own ticket does not allow."""
     point.ask(hall.open_point(1, ticket=hall.ticket(1, max_bits_per_second=500_000)), Opened)
     hall.hub.wait(FlowOpened)
-    step = RunStep("t", 1, StepKind.REHEARSAL, (1,), 1.0, 0.1, 1.0)
+    step = RunStep("t", 1, StepKind.REHEARSAL, (1,), 1.0, after(0.1), 1.0)
 
     assert hall.hub.ask(step, Failed).reason == "over_limit"
 

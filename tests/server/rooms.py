@@ -37,7 +37,8 @@ from diemcau_server.errors import PublishError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
 from diemcau_server.steps import StepPlan, StepsOfTest
-from tests.server.district import BOOT, END, devices_result, lossy, step_result
+from tests.measured import END, lossy
+from tests.server.district import BOOT, devices_result, step_result
 
 SHORT = StepsOfTest(
     (
@@ -146,30 +147,11 @@ class MeasuredRooms(Rooms):
             await self._open(point, message)
         if isinstance(message, TestStep):
             for step in message.steps:
-                self.workers[point].send(
-                    PointStep(
-                        test=message.test,
-                        step=step.step,
-                        kind=step.kind,
-                        starts_at_hub_ns=step.starts_at_hub_ns,
-                        duration_seconds=step.duration_seconds,
-                        rate_ratio=step.rate_ratio,
-                    )
-                )
-
+                self.workers[point].send(PointStep.of(message.test, step))
+        if isinstance(message, TestEnd) and point in self.workers:
+            await asyncio.to_thread(self.workers.pop(point).stop)
         if isinstance(message, TestCapacity):
-            planned = message.planned
-            self.workers[point].send(
-                PointCapacity(
-                    test=message.test,
-                    step=planned.step,
-                    direction=planned.direction,
-                    starts_at_hub_ns=planned.starts_at_hub_ns,
-                    duration_seconds=planned.duration_seconds,
-                    start_bits_per_second=planned.start_bits_per_second,
-                    max_bits_per_second=planned.max_bits_per_second,
-                )
-            )
+            self.workers[point].send(PointCapacity.of(message.test, message.planned))
 
     async def stop(self) -> None:
         """End every measuring process."""
@@ -182,6 +164,9 @@ class MeasuredRooms(Rooms):
         def hand_over(event: Event) -> None:
             loop.call_soon_threadsafe(self._on_event, point, event)
 
+        before = self.workers.pop(point, None)
+        if before is not None:
+            await asyncio.to_thread(before.stop)
         worker = WorkerProcess("point", hand_over)
         self.workers[point] = worker
         worker.start()
@@ -231,10 +216,10 @@ class MeasuredRooms(Rooms):
             task.add_done_callback(self.tasks.discard)
 
 
-def measuring_of(config: ServerConfig, port: int = 0) -> MeasuringEnd:
+def measuring_of(config: ServerConfig, port: int = 0, **changes: Any) -> MeasuringEnd:
     """Return a measuring end for the district, not started."""
     points = [(hub.id, point.id) for hub in config.hubs for point in hub.points]
-    where = MeasureConfig(host="127.0.0.1", port=port, advertise_host="127.0.0.1")
+    where = MeasureConfig(host="127.0.0.1", port=port, advertise_host="127.0.0.1", **changes)
     return MeasuringEnd(where, points)
 
 

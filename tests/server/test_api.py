@@ -10,8 +10,10 @@ from aiohttp.test_utils import TestClient as Client
 from aiohttp.test_utils import TestServer as Server
 from sqlalchemy import URL
 
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
+from diemcau_server.metrics import Metrics
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board
 from diemcau_server.store import Store
@@ -26,14 +28,6 @@ LOGIN = {"Authorization": f"Bearer {TOKEN}"}
 TESTS = "/api/v1/tests"
 ORDER = {"points": ["bom-bo", "dak-nhau"], "profile": "light", "asked_by": "An"}
 Api = Client[Any, Any]
-
-
-class Text:
-    """Stands for the metrics: they have tests of their own."""
-
-    async def render(self) -> bytes:
-        """Give one line."""
-        return b"diemcau_up 1\n"
 
 
 @pytest.fixture
@@ -57,15 +51,16 @@ async def services(
 ) -> AsyncIterator[Services]:
     """Give the parts of a server."""
     config = district(tmp_path)
+    board = Board.of(config)
     store = await Store.open(URL.create("sqlite+aiosqlite", database=str(tmp_path / "d.sqlite")))
     coordinator = coordinator_of(config, rooms, measuring, store, clock=lambda: NOW)
     health = Health(ok=True, broker_connected=True, store_ok=True, measuring_ok=True, sentences=())
     yield Services(
         config=config,
-        board=Board.of(config),
+        board=board,
         store=store,
         coordinator=coordinator,
-        metrics=Text(),  # type: ignore[arg-type]  # the handler only renders
+        metrics=Metrics(board),
         token=TOKEN,
         health=lambda: health,
     )
@@ -311,6 +306,22 @@ async def test_points_stand_on_the_board(api: Api) -> None:
     assert (refused["code"], refused["near"]) == ("unknown_hub", ["bu-dang"])
 
 
+async def test_the_board_gives_a_lines_capacity_with_its_bound(
+    api: Api, services: Services
+) -> None:
+    """A figure of last week stays, with its time; a lower bound is said to be one."""
+    found = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(250e6, "cap"))
+    services.board.capacity_measured("bu-dang", "bom-bo", found)
+    points = (await (await api.get("/api/v1/points")).json())["points"]
+
+    assert points[0]["capacity"] == {
+        "measured_at": "2026-03-14T00:30:00Z",
+        "up": {"bits_per_second": 8e6, "limited_by": "line", "lower_bound": False},
+        "down": {"bits_per_second": 250e6, "limited_by": "cap", "lower_bound": True},
+    }
+    assert points[1]["capacity"] is None
+
+
 async def test_hubs_sessions_profiles_health_and_metrics_are_given(api: Api) -> None:
     """What the configuration says, as JSON; metrics as text."""
     hubs = (await (await api.get("/api/v1/hubs")).json())["hubs"]
@@ -324,7 +335,7 @@ async def test_hubs_sessions_profiles_health_and_metrics_are_given(api: Api) -> 
     assert (profiles["default"], len(profiles["profiles"])) == ("light", 2)
     assert (health["status"], health["problems"]) == ("ok", [])
     assert metrics.content_type == "text/plain"
-    assert await metrics.text() == "diemcau_up 1\n"
+    assert 'diemcau_hub_info{hub="bu-dang",name="Hội trường Huyện ủy"} 1.0' in await metrics.text()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", f"{TESTS}/x/events"])

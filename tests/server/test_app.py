@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ async def converse(broker: str) -> tuple[Settings, Ack]:
     got: dict[str, Any] = {}
     async with aiomqtt.Client(address.host, address.port) as point:
         await point.subscribe(all_down("bu-dang", "bom-bo"), qos=1)
-        await point.publish(TOPIC.format(point="bom-bo"), payload(report(1)), qos=1)
+        await point.publish(
+            TOPIC.format(point="bom-bo"), payload(report(1, taken_at=datetime.now(UTC))), qos=1
+        )
         hello = {
             "schema": "diemcau.hello/1", "hub": "bu-dang", "point": "bom-bo",
             "boot_id": "0123456789abcdef", "connection": 1, "online": True, "version": "0",
@@ -124,8 +127,8 @@ BAD_PACKETS = (
 
 
 def counted(text: bytes, name: str) -> dict[str, float]:
-    """Return the values above zero of a counter of the metrics, by its one label."""
-    found = re.findall(rf'(?m)^{name}\{{\w+="(\w+)"\}} (\S+)$', text.decode())
+    """Return the values above zero of a counter of the metrics, by its last label."""
+    found = re.findall(rf'(?m)^{name}\{{(?:process="1",)?\w+="(\w+)"\}} (\S+)$', text.decode())
     return {label: float(value) for label, value in found if float(value)}
 
 

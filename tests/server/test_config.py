@@ -43,6 +43,16 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     ),
     "missing_key": (":4: hubs[0].name: missing; this key is required",),
     "out_of_range": (":2: http.port: must be at most 65535 (got 99999)",),
+    "process_ports": (
+        ":2: measure: 7 processes need the ports 65530 to 65536; the last port is 65535",
+    ),
+    "processes_out_of_range": (":2: measure.processes: must be at least 1 (got 0)",),
+    "quiet_hours": (
+        ":2: measure.capacity_schedule.start: must be a time such as '01:30' (got '25:00')",
+        ":2: measure.capacity_schedule.end: must be a time such as '01:30' (got 3)",
+        ":2: measure.capacity_schedule.every_days: must be at least 1 (got 0)",
+    ),
+    "quiet_hours_none": (":2: measure.capacity_schedule: start and end must not be the same",),
     "secret_missing": (
         ":2: broker.password_file: secret file {bad}/no-such-file cannot be "
         "read: No such file or directory",
@@ -97,6 +107,16 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     ),
     "missing_key": (":4: hubs[0].name: thiếu khóa bắt buộc này",),
     "out_of_range": (":2: http.port: không được lớn hơn 65535 (đang là 99999)",),
+    "process_ports": (
+        ":2: measure: 7 tiến trình cần các cổng 65530 đến 65536; cổng lớn nhất là 65535",
+    ),
+    "processes_out_of_range": (":2: measure.processes: không được nhỏ hơn 1 (đang là 0)",),
+    "quiet_hours": (
+        ":2: measure.capacity_schedule.start: phải là giờ và phút, ví dụ '01:30' (đang là '25:00')",
+        ":2: measure.capacity_schedule.end: phải là giờ và phút, ví dụ '01:30' (đang là 3)",
+        ":2: measure.capacity_schedule.every_days: không được nhỏ hơn 1 (đang là 0)",
+    ),
+    "quiet_hours_none": (":2: measure.capacity_schedule: start và end phải khác nhau",),
     "secret_missing": (
         ":2: broker.password_file: tệp bí mật {bad}/no-such-file không đọc được: không có tệp này",
     ),

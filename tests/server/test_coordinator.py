@@ -15,6 +15,7 @@ from diemcau_contract.messages import TestEnd as EndOfTest
 from diemcau_contract.messages import TestStep as StepsOfPoint
 from diemcau_contract.result import TestResult as Result
 from diemcau_contract.words import Confidence, PointState, StepKind, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.coordinator import (
     Coordinator,
     Outcome,
@@ -25,6 +26,7 @@ from diemcau_server.coordinator import (
     errors,
 )
 from diemcau_server.coordinator.point import Ignored, PointPhase
+from diemcau_server.coordinator.progress import Progress
 from diemcau_server.coordinator.run import TestRun as Run
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
@@ -50,6 +52,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.results: list[Result] = []
+        self.capacities: dict[str, LineCapacity] = {}
         self.details: list[dict[str, Any]] = []
         self.full = False
 
@@ -59,6 +62,11 @@ class Kept:
             raise StoreError("disk full")
         self.results.append(result)
         self.details.append(detail)
+
+    async def save_capacity(self, hub: str, point: str, found: LineCapacity) -> None:
+        """Keep a line's capacity."""
+        del hub
+        self.capacities[point] = found
 
 
 @pytest.fixture
@@ -115,17 +123,25 @@ async def code_of(run: Run) -> str:
     return outcome.error.code
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 async def test_three_measured_rooms_get_a_verdict(
-    tmp_path: Path, measuring: MeasuringEnd, kept: Kept
+    tmp_path: Path, processes: int, kept: Kept
 ) -> None:
     """Real measuring processes over 127.0.0.1: both directions are counted by their receivers."""
     rooms = MeasuredRooms()
+    measuring = measuring_of(district(tmp_path), processes=processes)
+    await measuring.start()
     coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept)
     try:
         result = await result_of(await coordinator.start(ALL))
+        counted = [await process.counters() for process in measuring.processes]
     finally:
         await coordinator.stop()
         await rooms.stop()
+        await measuring.stop()
+
+    assert all(one.rehearsal_received > 20 and one.rehearsal_sent > 20 for one in counted)
+    assert not any(sum(one.rejected.values()) for one in counted)
 
     assert [one.point for one in result.points] == ["bom-bo", "dak-nhau", "duc-lieu"]
     for one in result.points:
@@ -414,11 +430,43 @@ async def test_a_measuring_process_that_dies_fails_the_test(
 ) -> None:
     """The test ends with a clear error, not with a hang."""
     run = await coordinator.start(ALL)
-    assert measuring.pid is not None
-    os.kill(measuring.pid, signal.SIGKILL)
+    pid = measuring.processes[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
 
     assert await code_of(run) == "measuring_unavailable"
     assert rooms.reasons() == {"failed"}
+
+
+async def test_one_of_two_measuring_processes_that_dies_in_the_steps_fails_the_test(
+    tmp_path: Path, kept: Kept
+) -> None:
+    """With it went half of the load: what the others show is no rehearsal; all traffic stops."""
+    rooms = MeasuredRooms()
+    measuring = measuring_of(district(tmp_path), processes=2)
+    await measuring.start()
+    changes = {"full": in_groups(30.0)}
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, **changes)
+    try:
+        run = await coordinator.start(ALL)
+        async for event in run.events():
+            if isinstance(event, Progress) and event.phase == str(StepKind.REHEARSAL):
+                break
+        pid = measuring.processes[1].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        assert await code_of(run) == "measuring_unavailable"
+        async with asyncio.timeout(20):
+            await measuring.processes[1].started.wait()
+            again = await coordinator.start(replace(ALL, quick=True))
+            result = await result_of(again)
+    finally:
+        await coordinator.stop()
+        await rooms.stop()
+        await measuring.stop()
+
+    assert rooms.reasons() == {"failed", "finished"}
+    assert [one.line.up is not None for one in result.points] == [True, True, True]
 
 
 async def test_without_a_measuring_process_no_test_starts(

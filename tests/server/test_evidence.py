@@ -20,7 +20,8 @@ from diemcau_server.evidence import (
     point_result,
 )
 from diemcau_server.steps import IDLE, PREFLIGHT, REHEARSAL, group_steps, margin_steps
-from tests.server.district import END, devices_result, lossy, sender, step_result, traffic
+from tests.measured import END, lossy, sender, traffic
+from tests.server.district import devices_result, step_result
 
 STEPS = (PREFLIGHT, IDLE, REHEARSAL)
 PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)

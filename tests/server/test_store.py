@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from diemcau_contract.words import Verdict
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
-from diemcau_server.state import PointKey
+from diemcau_server.state import JudgedHubLine, PointKey
 from diemcau_server.store import Quarantined, ReceivedReport, Store
 from diemcau_server.store.engine import resolved_url
 from diemcau_server.store.rows import MAX_QUARANTINED
 from diemcau_server.store.tables import quarantine, reports
-from tests.server.reports import NOW, ended_test, payload, report
+from tests.server.reports import NOW, ended_test, full_test, payload, report
 
 
 def received(seq: int) -> ReceivedReport:
@@ -44,6 +45,16 @@ async def test_the_board_can_be_restored(store: Store) -> None:
     judged = found[PointKey("bu-dang", "dak-nhau")].judged
     assert judged is not None
     assert (judged.verdict, judged.judged_at) == (Verdict.READY, NOW + timedelta(seconds=20))
+
+
+async def test_the_last_verdict_on_the_hubs_line_comes_back(store: Store) -> None:
+    """With the end of its test, by which its age is told; an older test does not count."""
+    older = ended_test(Verdict.READY)
+    newer = full_test().model_copy(update={"test": "newer", "started_at": NOW + timedelta(hours=1)})
+    for result in (newer, older):
+        await store.save_test(result, {})
+    ended_at = NOW + timedelta(hours=1, seconds=20)
+    assert await store.hub_lines() == {"bu-dang": JudgedHubLine(ended_at, newer.hub_line)}
 
 
 async def test_a_test_comes_back_as_it_was(store: Store) -> None:
@@ -98,3 +109,24 @@ async def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) 
     with pytest.raises(StoreError) as caught:
         await Store.open(resolved_url("sqlite:///notes.sqlite", tmp_path, None))
     assert str(caught.value) == f"store {file} cannot be opened: it is not a SQLite database"
+
+
+async def test_a_store_of_the_version_before_gets_its_new_table(tmp_path: Path) -> None:
+    """What was there stays; a line's capacity can be kept then, and is known again."""
+    url = resolved_url("sqlite:///old.sqlite", tmp_path, None)
+    store = await Store.open(url)
+    await store.commit_reports([received(1)])
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as old, old:
+        old.execute("DROP TABLE capacities")
+        old.execute("UPDATE alembic_version SET version_num = '0001'")
+    store = await Store.open(url)
+    found = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(2e8, "cap"))
+    await store.save_capacity_tried("bu-dang", ["bom-bo"], NOW)
+    await store.save_capacity("bu-dang", "bom-bo", found)
+    (kept,) = [one for one in await store.restored() if one.capacity is not None]
+    reports_kept = await store.count(reports)
+    await store.close()
+
+    assert (kept.key.point, kept.capacity, kept.capacity_tried_at) == ("bom-bo", found, NOW)
+    assert reports_kept == 1

@@ -2,6 +2,7 @@ import pytest
 
 from diemcau_server import __version__
 from diemcau_server.__main__ import main
+from tests.usage import Terminal
 
 
 @pytest.mark.parametrize(
@@ -18,47 +19,21 @@ from diemcau_server.__main__ import main
     ],
 )  # fmt: skip
 def test_a_mistake_on_the_command_line(
-    arguments: list[str],
-    locale: str,
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], locale: str, said: str, terminal: Terminal
 ) -> None:
     """One sentence, Vietnamese by default, English by --lang or LANG; exit code 2."""
-    monkeypatch.delenv("LC_ALL", raising=False)
-    monkeypatch.setenv("LANG", locale)
-    code = main(arguments)
-
-    assert code == 2
-    assert capsys.readouterr() == ("", said)
+    assert terminal.run(main, arguments, locale) == (2, "", said)
 
 
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version(terminal: Terminal) -> None:
     """--version prints name and version and ends with 0."""
-    with pytest.raises(SystemExit) as left:
-        main(["--version"])
-
-    assert left.value.code == 0
-    assert capsys.readouterr() == (f"diemcau-server {__version__}\n", "")
+    assert terminal.run(main, ["--version"]) == (0, f"diemcau-server {__version__}\n", "")
 
 
 COMMANDS = [[], ["run"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_in_one_language(
-    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_is_in_one_language(command: list[str], terminal: Terminal) -> None:
     """Vietnamese help has none of argparse's English words and shares no line with English help."""
-    monkeypatch.setenv("COLUMNS", "120")
-    told: dict[str, set[str]] = {}
-    for language in ("vi", "en"):
-        monkeypatch.setenv("LANG", f"{language}.UTF-8")
-        monkeypatch.delenv("LC_ALL", raising=False)
-        with pytest.raises(SystemExit) as left:
-            main([*command, "--help"])
-        assert left.value.code == 0
-        told[language] = set(capsys.readouterr().out.splitlines())
-
-    shared = told["vi"] & told["en"]
-    assert not {line for line in shared if len(line.split()) > 1}
+    assert terminal.lines_in_both_languages(main, command) == set()

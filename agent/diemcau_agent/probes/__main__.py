@@ -5,6 +5,7 @@ whatever the probe or its libraries print goes to standard error, which is the p
 """
 
 import ctypes
+import ctypes.util
 import faulthandler
 import json
 import os
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> None:
         faulthandler.dump_traceback_later(limit_seconds + _GRACE_SECONDS, exit=True)
     _yield_to_others()
     _take_name()
+    _find_libraries_by_name()
     # One probe needs no pool of threads for its few small arrays: it costs start-up time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = json.load(sys.stdin.buffer)
@@ -61,6 +63,15 @@ def _take_name() -> None:
     """Let the inventory tell a probe from a program that really uses the device."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_NAME, PROBE_NAME.encode(), 0, 0, 0)
+
+
+def _find_libraries_by_name() -> None:
+    """Keep ``find_library`` from running compiler and linker, which write files of their own.
+
+    The audio libraries' wrappers ask it first and take the library's usual name after that.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.util.find_library = lambda name: None  # noqa: ARG005  # its own form
 
 
 def _keep_standard_output() -> int:

@@ -38,7 +38,7 @@ class Card:
             for line in _read(status).splitlines():
                 name, _, value = line.partition(":")
                 if name.strip() == "owner_pid":
-                    program = _read(proc / value.strip() / "comm") or value.strip()
+                    program = _program(proc, value.strip())
                     if program not in _SOUND_SERVERS:
                         return program
         return None
@@ -47,6 +47,13 @@ class Card:
         """Say whether this process may open one of its streams (groups, or the session's ACL)."""
         nodes = list(dev.glob(f"snd/pcmC{self.number}D*{stream}"))
         return any(os.access(node, os.R_OK | os.W_OK) for node in nodes)
+
+
+def _program(proc: Path, thread: str) -> str:
+    """Name the program that a thread belongs to: ALSA names the thread, which has its own name."""
+    fields = dict(line.partition(":")[::2] for line in _read(proc / thread / "status").splitlines())
+    process = fields.get("Tgid", thread).strip()
+    return _read(proc / process / "comm") or process
 
 
 def sound_cards(root: Path) -> list[Card]:

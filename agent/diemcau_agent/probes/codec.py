@@ -20,7 +20,7 @@ from diemcau_agent.probes.codecstatus import (
     judge_status,
 )
 from diemcau_agent.probes.log import note
-from diemcau_agent.probes.result import MAX_TEXT, ProbeResult
+from diemcau_agent.probes.result import ProbeResult, shown
 from diemcau_agent.probes.sip import PORT as SIP_PORT
 from diemcau_agent.probes.sip import NotSipError, options
 from diemcau_agent.probes.xapi import CiscoXapi
@@ -69,7 +69,7 @@ def _sip(settings: Mapping[str, object]) -> ProbeResult:
     values = {
         "sip_code": answer.code,
         "rtt_seconds": round(answer.rtt_seconds, 4),
-        "agent": answer.agent[:MAX_TEXT] or None,
+        "agent": shown(answer.agent) or None,
     }
     if answer.code in _BUSY:
         return ProbeResult("in_use", ("busy",), {**values, "held_by": "call"})

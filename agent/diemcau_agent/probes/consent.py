@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, judged
+
 Capability = Literal["webcam", "microphone"]
 _STORE: Final = r"SOFTWARE\Microsoft\Windows\CurrentVersion\CapabilityAccessManager\ConsentStore"
 _DESKTOP: Final = "NonPackaged"
@@ -46,6 +48,22 @@ def read_consent(
     ]  # fmt: skip
     users = {name for name in _users(path, registry) if name != _file_name(own_program)}
     return Consent("Deny" not in switches, tuple(sorted(users)))
+
+
+def obstacle(capability: Capability, registry: Registry | None = None) -> ProbeResult | None:
+    """Return what the settings and the users say against opening; None for nothing, or no Windows.
+
+    ``denied`` is bad, a program that uses the device is no fault.
+    """
+    if registry is None and sys.platform == "win32":
+        registry = WindowsRegistry()
+    if registry is None:
+        return None
+    consent = read_consent(capability, registry)
+    if not consent.allowed:
+        return judged(("denied",), {})
+    held_by = ", ".join(consent.users)[:MAX_TEXT]
+    return ProbeResult("in_use", ("busy",), {"held_by": held_by}) if consent.users else None
 
 
 def _users(path: str, registry: Registry) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import matches, usb_id, users_of
-from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue
+from diemcau_agent.probes.result import ProbeResult, ProbeValue, shown
 
 _CLASSES: Final = {"microphone": "input", "speaker": "output", "camera": "camera"}
 
@@ -50,9 +50,9 @@ def compared(there: list[Listed], pattern: str | None) -> dict[str, ProbeValue]:
     meant = default if pattern is None and default is not None else fits[0]
     answer: dict[str, ProbeValue] = {"found": True}
     if meant.users:
-        answer["held_by"] = ", ".join(meant.users)[:MAX_TEXT]
+        answer["held_by"] = shown(", ".join(meant.users))
     if pattern is not None and default is not None and default not in fits:
-        answer["used"] = default.title[:MAX_TEXT]
+        answer["used"] = shown(default.title)
     return answer
 
 

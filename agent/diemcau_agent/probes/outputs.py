@@ -12,7 +12,7 @@ from typing import Any, Final
 from diemcau_agent.probes.edid import Edid, parse_edid
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import matches
-from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, judged
+from diemcau_agent.probes.result import ProbeResult, judged, shown
 
 _CLASS: Final = "sys/class/drm"
 _BUILT_IN: Final = ("eDP", "LVDS", "DSI")
@@ -57,14 +57,14 @@ def judge_outputs(outputs: Iterable[Output], pattern: str | None) -> ProbeResult
     fits = [one for one in there if _fits(one, pattern)]
     if not fits:
         others = ", ".join(one.edid.title if one.edid else one.name for one in there)
-        return judged(("missing",), {"connected": others[:MAX_TEXT]})
+        return judged(("missing",), {"connected": shown(others)})
     chosen = max(fits, key=lambda one: one.enabled is not False)
     causes = []
     if chosen.enabled is False:
         causes.append("no_signal")
     if chosen.edid is None:
         causes.append("no_edid")
-    title = chosen.edid.title if chosen.edid else None
+    title = shown(chosen.edid.title) if chosen.edid else None
     return judged(tuple(causes), {"connector": chosen.name, "display": title})
 
 

@@ -13,7 +13,7 @@ import aiopjlink
 
 from diemcau_agent.probes.address import equipment_host_port
 from diemcau_agent.probes.log import note
-from diemcau_agent.probes.result import ProbeResult, ProbeValue
+from diemcau_agent.probes.result import ProbeResult, ProbeValue, shown
 
 if TYPE_CHECKING:
     from diemcau_agent.probes.result import ProbeStatus
@@ -31,6 +31,10 @@ _CAUSE_OF_ERROR: Final = {"fan": "fan", "lamp": "lamp", "temp": "temp"}
 _ERROR: Final = 2
 _VIDEO_MUTED: Final = frozenset({"11", "31"})
 _NO_SIGNAL: Final = "-"
+_NONSENSE: Final = (
+    aiopjlink.PJLinkException, asyncio.LimitOverrunError, OSError, ValueError, LookupError,
+)  # fmt: skip
+"""What the library lets through of a peer that hangs up or speaks something else."""
 _BAD: Final = frozenset({"off", "wrong_input", "av_mute", "no_signal"})
 
 
@@ -67,7 +71,7 @@ def look_at_projector(settings: Mapping[str, object]) -> ProbeResult:
         return ProbeResult("unknown", ("warming",))
     except aiopjlink.PJLinkERR4:
         return ProbeResult("bad", ("device_fault",))
-    except (aiopjlink.PJLinkException, OSError, ValueError, LookupError) as error:
+    except _NONSENSE as error:
         # It hung up, or what it says is not PJLink: another device may have the address.
         note(f"answer: {type(error).__name__}: {error}")
         silent = isinstance(error.__context__, TimeoutError)
@@ -103,7 +107,7 @@ async def _ask(link: aiopjlink.PJLink, answers: Answers) -> None:
 async def _optional(link: aiopjlink.PJLink, command: str, pjlink_class: object) -> str | None:
     """Ask what not every projector answers, or not in every state."""
     try:
-        return str(await link.transmit(command, "?", pjlink_class))
+        return shown(str(await link.transmit(command, "?", pjlink_class)))
     except (aiopjlink.PJLinkERR1, aiopjlink.PJLinkERR2, aiopjlink.PJLinkERR3) as error:
         note(f"{command}: {error}")
         return None

@@ -39,6 +39,7 @@ PROBES: Final[Mapping[str, Probe]] = {
     "microphone": Probe(
         "diemcau_agent.probes.microphone:probe", 20.0, "microphone", ("system", "lavfi")
     ),
+    "speaker": Probe("diemcau_agent.probes.speaker:probe", 20.0, "speaker", ("system",)),
     "display": Probe(
         "diemcau_agent.probes.display:probe", 10.0, "display", ("system", "pjlink"), opens=False
     ),
@@ -48,14 +49,17 @@ PROBES: Final[Mapping[str, Probe]] = {
     "listing": Probe("diemcau_agent.probes.listing:probe", 6.0, None, opens=False),
 }
 
+HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
+"""In which the communes' handbook looks at the devices of a room: the set, picture, sound."""
+
 RESIDENT: Final = ("line", "host")
 """Probes without a device: the agent itself measures them all the time, and needs no child."""
 
 
 def probe_names() -> tuple[str, ...]:
     """Return the names that a user may ask for, in the order of the communes' handbook."""
-    named = [name for name, row in PROBES.items() if row.kind is not None]
-    return (RESIDENT[0], *named, *RESIDENT[1:])
+    named = [name for kind in HANDBOOK_ORDER for name, row in PROBES.items() if row.kind == kind]
+    return (*RESIDENT, *named)
 
 
 def probe_for(kind: str, source_format: object) -> tuple[str, Probe] | None:

@@ -25,6 +25,10 @@ class SenderLimit(IntEnum):
     LINE = 1
     SENDER = 2
     CAP = 3
+    LOSS = 4
+    """It lost too much for more to be tried, but at no rate that came back."""
+    TIME = 5
+    """It was still climbing at the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,12 +134,20 @@ class Board(_Read):
     points: tuple[BoardPoint, ...]
 
 
+class CapacityFigures(_Read):
+    """One direction's capacity, as its receiver measured it."""
+
+    bits_per_second: float | None
+    limited_by: str
+
+
 class PointDetail(_Read):
     """What lies behind a point's verdict; ``logs`` of its probes by device, as ``kind.role``."""
 
     point: str
     evidence: Annotated[PointEvidence | None, WrapValidator(_if_known)] = None
     logs: dict[str, str] = Field(default_factory=dict)
+    capacity: dict[str, CapacityFigures | None] = Field(default_factory=dict)
 
 
 class Detail(_Read):

@@ -14,7 +14,7 @@ from diemcau_contract.messages import Value
 from diemcau_contract.result import DeviceLine, Finding, PointResult
 from diemcau_server.cli.answers import Detail
 from diemcau_server.cli.language import Speech, mark
-from diemcau_server.cli.line_detail import facts, seconds_table, steps_table
+from diemcau_server.cli.line_detail import capacity_facts, facts, seconds_table, steps_table
 from diemcau_server.cli.result_table import verdict_and_cause
 from diemcau_server.cli.wording import COLOURS, STATUSES, SYMBOLS, device_name, said
 
@@ -36,6 +36,8 @@ _RULES: Final[Mapping[str, str]] = {
     "reorder": mark("reordered packets"),
     "late_frames": mark("late frames"),
     "margin": mark("packet loss at 120 % of the plan"),
+    "capacity": mark("capacity (RFC 9097)"),
+    "capacity_at_least": mark("capacity, at least"),
     "line.path_mtu": mark("largest packet of the path"),
     "line.dscp": mark("priority mark (DSCP) on arrival"),
 }
@@ -77,6 +79,8 @@ def print_explanation(
         behind = known.get(point.point)
         if behind is not None and behind.evidence is not None:
             _print_line(behind.evidence, console, say)
+        for line in capacity_facts(behind.capacity if behind else {}, say):
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
         for device in point.devices:
             _print_device(device, console, say)
         _print_logs(behind.logs if behind else {}, console, say)

@@ -1,6 +1,6 @@
 """What lies behind a line's findings: every step, the clock, the path, and each second."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich import box
@@ -10,10 +10,20 @@ from diemcau_contract.emodel import audio_mos
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.measurements import Bin, TrafficStatistics
 from diemcau_contract.words import Direction, StepKind
-from diemcau_server.cli.language import Speech
-from diemcau_server.cli.wording import PHASES, percent, said
+from diemcau_server.cli.answers import CapacityFigures
+from diemcau_server.cli.language import Speech, mark
+from diemcau_server.cli.wording import PHASES, megabits, percent, said
 
 _BINS_A_SECOND: Final = 10
+_LIMITS: Final[Mapping[str, str]] = {
+    "line": mark("the line"),
+    "sender": mark("the sending PC, so a lower bound"),
+    "cap": mark("the configured limit, so a lower bound"),
+    "receiver": mark("the receiving PC, so a lower bound"),
+    "loss": mark("loss at any rate, so a lower bound"),
+    "time": mark("the time of the measurement, so a lower bound"),
+    "hub": mark("the hall's line, so a lower bound"),
+}
 _Row = tuple[str, LoadEvidence, LoadEvidence]
 
 
@@ -51,6 +61,19 @@ def facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
                 "{way}: audio {score} of 5 (estimate by the E-model, ITU-T G.107)",
                 way=name, score=say.number(score, 1),
             )  # fmt: skip
+
+
+def capacity_facts(capacity: Mapping[str, CapacityFigures | None], say: Speech) -> Iterator[str]:
+    """Yield a line a measured direction: the figure, and what kept it from being larger."""
+    for way, name in (("up", say("Capacity up")), ("down", say("Capacity down"))):
+        found = capacity.get(way)
+        if found is None or found.bits_per_second is None:
+            continue
+        yield say(
+            "{way}: {rate}; limited by {limit}",
+            way=name, rate=megabits(found.bits_per_second, say),
+            limit=said(_LIMITS, found.limited_by, say),
+        )  # fmt: skip
 
 
 def steps_table(evidence: PointEvidence, say: Speech) -> Table:

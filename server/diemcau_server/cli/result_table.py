@@ -11,7 +11,7 @@ from rich.text import Text
 
 from diemcau_contract.causes import WORDING, Cause, action
 from diemcau_contract.result import PointResult, TestResult
-from diemcau_contract.words import Status, Verdict
+from diemcau_contract.words import Direction, Status, Verdict
 from diemcau_server.cli.collation import vietnamese_key
 from diemcau_server.cli.language import Speech, mark
 from diemcau_server.cli.wording import (
@@ -109,12 +109,30 @@ def _print_capacity(result: TestResult, console: Console, say: Speech) -> None:
     ]
     if not measured:
         return
-    console.print(Text(say("Capacity of each line, measured alone"), style="bold"))
+    console.print(Text(say("Capacity of each line"), style="bold"))
     for one in measured:
-        up, down = one.line.capacity.up_bits_per_second, one.line.capacity.down_bits_per_second
-        words = say("up {up}, down {down}", up=megabits(up, say), down=megabits(down, say))
+        capacity, bounds = one.line.capacity, lower_bounds(one)
+        words = say(
+            "up {up}, down {down}",
+            up=at_least(capacity.up_bits_per_second, say, bound="up" in bounds),
+            down=at_least(capacity.down_bits_per_second, say, bound="down" in bounds),
+        )
         console.print(_hanging(f"{one.name}: {words}"))
+    if any(lower_bounds(one) for one in measured):
+        console.print(_hanging(say("≥: at least this; the line may carry more.")))
     console.print()
+
+
+def lower_bounds(point: PointResult) -> frozenset[str]:
+    """Return the directions in which a point's capacity is only known to be at least so much."""
+    rules = {finding.rule for finding in point.findings}
+    return frozenset(way for way in Direction if f"line.{way}.capacity_at_least" in rules)
+
+
+def at_least(rate: float | None, say: Speech, *, bound: bool) -> str:
+    """Return a capacity in Mbit/s, as a lower bound where it is one."""
+    shown = megabits(rate, say)
+    return f"≥ {shown}" if bound and rate is not None else shown
 
 
 def _print_duties(result: TestResult, console: Console, say: Speech) -> None:

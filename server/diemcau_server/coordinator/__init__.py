@@ -7,8 +7,9 @@ from diemcau_server.coordinator.errors import (
     TestRunningError,
     UnavailableError,
 )
+from diemcau_server.coordinator.gathered import Outcome
 from diemcau_server.coordinator.limits import TimeLimits
-from diemcau_server.coordinator.run import Outcome, TestRun
+from diemcau_server.coordinator.run import TestRun
 from diemcau_server.coordinator.selection import Wanted
 
 __all__ = [

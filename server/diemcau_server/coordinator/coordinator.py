@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,26 +14,34 @@ from diemcau_contract.logs import belonging
 from diemcau_contract.messages import CapacityResult, DevicesResult, StepResult, TestNotice
 from diemcau_contract.result import TestResult
 from diemcau_contract.topics import UpTopic
+from diemcau_contract.words import Direction
+from diemcau_server.capacity import LineCapacity, hub_rates
 from diemcau_server.config import ServerConfig
+from diemcau_server.coordinator.capacity import CapacityTask
 from diemcau_server.coordinator.errors import (
     CoordinatorError,
     TestRunningError,
     cancelled,
+    lines_only,
     not_stored,
     stopped_short,
     took_too_long,
 )
+from diemcau_server.coordinator.gathered import Outcome, TestOrder
 from diemcau_server.coordinator.limits import CAPACITY_POINTS_MOST, TimeLimits
 from diemcau_server.coordinator.point import Ignored
-from diemcau_server.coordinator.run import Outcome, Publish, TestOrder, TestRun
-from diemcau_server.coordinator.selection import Wanted, check_capacity, select
+from diemcau_server.coordinator.run import Publish, TestRun
+from diemcau_server.coordinator.selection import Selection, Wanted, check_capacity, select
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
-from diemcau_server.steps import StepsOfTest, full_test, quick_test
+from diemcau_server.steps import PREFLIGHT, StepsOfTest, full_test, quick_test
 
 if TYPE_CHECKING:
     from diemcau_server.coordinator.run import EndReason
+
+SCHEDULE = "lịch đo đêm"
+"""Who asks for what the schedule starts, as agents and logs name it."""
 
 _REMEMBERED_TESTS = 8
 """Ended tests kept for a late listener; older ones are in the store."""
@@ -50,6 +58,13 @@ class ResultStore(Protocol):
 
     async def save_test(self, result: TestResult, detail: dict[str, Any]) -> None:
         """Keep a result with what lies behind it.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+
+    async def save_capacity(self, hub: str, point: str, found: LineCapacity) -> None:
+        """Keep the capacity of a line.
 
         Raises:
             StoreError: it could not be kept.
@@ -93,10 +108,15 @@ class Coordinator:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, TestRun] = {}
         self._before: list[Callable[[], None]] = []
+        self._after: list[Callable[[TestOrder, Outcome], None]] = []
 
     def before_each_test(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when a test takes the line, before anything is sent for it."""
         self._before.append(call)
+
+    def after_each_test(self, call: Callable[[TestOrder, Outcome], None]) -> None:
+        """Have ``call`` called when a test has ended, with or without a result."""
+        self._after.append(call)
 
     async def start(self, request: Wanted) -> TestRun:
         """Start a test; it goes on by itself.
@@ -110,43 +130,39 @@ class Coordinator:
         chosen = select(self._config, request, now)
         if request.capacity:
             check_capacity(self._config, chosen, now, CAPACITY_POINTS_MOST)
-        self.require_idle()
+        await self._give_way()
         names = [one.point for one in chosen.points]
-        run = TestRun(
-            TestOrder(
-                test=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-                hub=chosen.hub,
-                points=chosen.points,
-                session=chosen.session,
-                profile=chosen.profile,
-                steps=(self._pace.quick if request.quick else self._pace.full)(names),
-                asked_by=request.asked_by,
-                started_at=now,
-                capacity=request.capacity,
-                known_capacity=self._board.capacities(chosen.hub),
-                connected=self._board.connected(chosen.hub),
-            ),
-            self._measuring,
-            self._publish,
-            self._pace.limits,
-        )
-        self._current = run
+        steps = (self._pace.quick if request.quick else self._pace.full)(names)
+        run = self._take_line(chosen, steps, request.asked_by, now, capacity=request.capacity)
         with belonging(test=run.order.test):
             await self._open(run)
-            self._begin(run)
+        self._begin(run)
         return run
 
-    async def _open(self, run: TestRun) -> None:
-        for call in self._before:
-            call()
-        opened = False
+    async def measure_capacity(self, hub: str, points: Sequence[str]) -> bool:
+        """Measure the lines of ``points`` of ``hub`` and nothing else; return when it is over.
+
+        Gives True when all had their turn, False when it gave way to somebody's test or failed;
+        what was measured until then is kept either way.
+
+        Raises:
+            SelectionError: a point or the hub is not in the configuration.
+            TestRunningError: there is a test already.
+        """
+        now = self._pace.clock()
+        chosen = select(self._config, Wanted(SCHEDULE, hub, tuple(points)), now)
+        chosen = replace(chosen, session=None)
+        self.require_idle()
+        nothing = StepsOfTest((PREFLIGHT,), complete=False)
+        run = self._take_line(chosen, nothing, SCHEDULE, now, capacity=True, lines_only=True)
+        self._begin(run)
         try:
-            await run.open()
-            opened = True
-        finally:
-            if not opened:
-                self._current = None
-                await run.leave("failed")
+            await asyncio.wait([self._tasks[run.order.test]])
+        except asyncio.CancelledError:
+            await self.cancel(run.order.test)
+            raise
+        error = run.outcome.error if run.outcome else None
+        return error is not None and error.code == lines_only().code
 
     def require_idle(self) -> None:
         """Refuse what would disturb a test.
@@ -196,12 +212,87 @@ class Coordinator:
             with belonging(test=message.test):
                 _LOG.info("message of %s/%s ignored: %s", topic.hub, topic.point, ignored)
 
+    async def _give_way(self) -> None:
+        """End what nobody waits for.
+
+        Raises:
+            TestRunningError: there is a test that somebody asked for.
+        """
+        current = self._current
+        if current is not None and current.order.lines_only:
+            _LOG.info("test %s gives way to somebody's test", current.order.test)
+            await self.cancel(current.order.test)
+        self.require_idle()
+
+    def _take_line(
+        self, chosen: Selection, steps: StepsOfTest, asked_by: str, now: datetime, *,
+        capacity: bool, lines_only: bool = False,
+    ) -> TestRun:  # fmt: skip
+        """Return a new test, which has the line from now on."""
+        hub = chosen.hub
+
+        async def keep(point: str, found: LineCapacity) -> None:
+            self._board.capacity_measured(hub, point, found)
+            try:
+                await self._store.save_capacity(hub, point, found)
+            except StoreError as error:
+                _LOG.error("the capacity of %s/%s could not be stored: %s", hub, point, error)
+
+        run = TestRun(
+            TestOrder(
+                test=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+                hub=hub,
+                points=chosen.points,
+                session=chosen.session,
+                profile=chosen.profile,
+                steps=steps,
+                asked_by=asked_by,
+                started_at=now,
+                capacity=capacity,
+                lines_only=lines_only,
+                task=self._capacity_task(hub),
+                connected=self._board.connected(hub),
+            ),
+            self._measuring,
+            self._publish,
+            self._pace.limits,
+            keep,
+        )
+        self._current = run
+        for call in self._before:
+            call()
+        return run
+
+    def _capacity_task(self, hub: str) -> CapacityTask:
+        section, known = self._config.hub(hub), self._board.capacities(hub)
+        line = section.line if section else None
+        configured = None
+        if line is not None:
+            configured = {
+                Direction.UP: line.up_bits_per_second,
+                Direction.DOWN: line.down_bits_per_second,
+            }
+        most = float(self._config.measure.capacity_max_bits_per_second)
+        room = {way: min(rate, most) for way, rate in hub_rates(configured, known).items()}
+        return CapacityTask(known, configured, room)
+
+    async def _open(self, run: TestRun) -> None:
+        opened = False
+        try:
+            await run.open()
+            opened = True
+        finally:
+            if not opened:
+                self._current = None
+                await run.leave("failed")
+
     def _begin(self, run: TestRun) -> None:
         order = run.order
         self._board.test_began(order.hub, [one.point for one in order.points])
-        task = asyncio.create_task(self._carry_out(run), name=f"test {order.test}")
+        with belonging(test=order.test):
+            task = asyncio.create_task(self._carry_out(run), name=f"test {order.test}")
+            _LOG.info("test of %d points begins", len(order.points))
         self._tasks[order.test] = task
-        _LOG.info("test of %d points begins", len(order.points))
 
     async def _carry_out(self, run: TestRun) -> None:
         """Bring a test to its end, whatever happens: traffic stopped, slot free, everyone told."""
@@ -209,9 +300,10 @@ class Coordinator:
         outcome = Outcome(error=stopped_short())
         try:
             async with asyncio.timeout(run.limit_seconds):
-                result = await run.measure()
+                outcome = await self._measured(run)
             reason = "finished"
-            outcome = await self._kept(run, result)
+            if outcome.result is not None:
+                outcome = await self._kept(run, outcome.result)
         except TimeoutError:
             outcome = Outcome(error=took_too_long(run.limit_seconds))
         except asyncio.CancelledError:
@@ -221,6 +313,13 @@ class Coordinator:
         finally:
             await run.leave(reason)
             self._finish(run, outcome)
+
+    async def _measured(self, run: TestRun) -> Outcome:
+        if not run.order.lines_only:
+            return Outcome(result=await run.measure())
+        await run.open()
+        await run.measure_lines_only()
+        return Outcome(error=lines_only())
 
     async def _kept(self, run: TestRun, result: TestResult) -> Outcome:
         try:
@@ -240,3 +339,5 @@ class Coordinator:
             del self._ended[next(iter(self._ended))]
         _LOG.info("test ended: %s", outcome.error or "with a result")
         run.conclude(outcome)
+        for call in self._after:
+            call(order, outcome)

@@ -92,6 +92,17 @@ def took_too_long(limit_seconds: float) -> CoordinatorError:
     )
 
 
+def lines_only() -> CoordinatorError:
+    """Return how a scheduled measurement of the lines ended, which has no verdict."""
+    return CoordinatorError(
+        "lines_only",
+        Text(
+            "Đã đo xong dung lượng đường truyền theo lịch; kết quả ghi ở từng điểm cầu.",
+            "The scheduled measurement of the lines is done; each point has its figure.",
+        ),
+    )
+
+
 def not_stored() -> CoordinatorError:
     """Return how a test ended whose result could not be kept."""
     return CoordinatorError(

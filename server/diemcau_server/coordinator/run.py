@@ -3,56 +3,41 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
-from diemcau_contract.attribution import attribute, every_group_failed, failed_in_group
-from diemcau_contract.causes import Cause
+from diemcau_contract.attribution import every_group_failed
 from diemcau_contract.codec import encode
-from diemcau_contract.evidence import PointEvidence
-from diemcau_contract.judge import early_cause, judge, worst
-from diemcau_contract.line_rules import worst_status
 from diemcau_contract.measurements import CapacityStatistics
-from diemcau_contract.messages import TestCapacity, TestCut, TestEnd, TestOpen, TestStep
-from diemcau_contract.profiles import Profile
-from diemcau_contract.result import Capacity, TestResult
+from diemcau_contract.messages import TestCut, TestEnd, TestOpen, TestStep
+from diemcau_contract.result import TestResult
 from diemcau_contract.topics import Down, UpTopic, down
-from diemcau_contract.validity import line_is_valid
-from diemcau_contract.words import Direction, Status, StepKind
+from diemcau_contract.words import Direction, StepKind
 from diemcau_line.protocol import GRACE_SECONDS
+from diemcau_server.capacity import LineCapacity
+from diemcau_server.coordinator.capacity import CapacityTurns, Channel
 from diemcau_server.coordinator.errors import (
     CoordinatorError,
     broker_unavailable,
     measuring_unavailable,
 )
+from diemcau_server.coordinator.gathered import Gathered, Outcome, TestOrder
 from diemcau_server.coordinator.limits import CAPACITY_POINT_SECONDS, TimeLimits
 from diemcau_server.coordinator.point import Ignored, PointPhase, PointRun, TestMessage
-from diemcau_server.coordinator.progress import Known, Progress, StepProgress, point_progress
-from diemcau_server.coordinator.selection import Chosen
+from diemcau_server.coordinator.progress import Progress, StepProgress, point_progress
 from diemcau_server.errors import PublishError
 from diemcau_server.evidence import (
     HubFigures,
-    JudgedPoint,
-    hub_line,
-    point_evidence,
-    point_result,
 )
-from diemcau_server.flows import (
-    CAPACITY_SECONDS,
-    FlowOrder,
-    new_flows,
-    planned_bits_per_second,
-)
-from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd, MeasuringError
+from diemcau_server.flows import CAPACITY_SECONDS, FlowOrder, new_flows
+from diemcau_server.measuring import LEAD_SECONDS, MeasuringEnd
+from diemcau_server.measuring_process import MeasuringError
 from diemcau_server.steps import (
     CUT_SECONDS,
     MARGIN,
     StepPlan,
     StepsOfTest,
-    margin_steps,
     split_steps,
 )
 
@@ -67,40 +52,11 @@ DECISION_SECONDS = 1.2
 """From the rehearsal's end to the steps that follow from it: its last packets, its figures, the
 way of the commands."""
 
-_CAPACITY_FIRST_STEP = 1000
-"""Capacity steps are numbered apart from those of the plan."""
-
 _LOG = logging.getLogger(__name__)
-_EVIDENCE: TypeAdapter[PointEvidence] = TypeAdapter(PointEvidence)
 
 
-@dataclass(frozen=True, slots=True)
-class TestOrder:
-    """What is tested; settled before the first command."""
-
-    test: str
-    hub: str
-    points: tuple[Chosen, ...]
-    session: str | None
-    profile: Profile
-    steps: StepsOfTest
-    asked_by: str
-    started_at: datetime
-    capacity: bool = False
-    """Measure each line's capacity after the steps."""
-    known_capacity: Mapping[str, Capacity] = field(default_factory=dict)
-    """What earlier tests found, by point."""
-    connected: frozenset[str] = frozenset()
-    """Points whose agents hold a session with the broker, as far as the server knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a test ended: with a result, or with why there is none."""
-
-    result: TestResult | None = None
-    error: CoordinatorError | None = None
-
+KeepCapacity = Callable[[str, LineCapacity], Awaitable[None]]
+"""Keeps what was measured of one point, at once: what comes after may not come to its end."""
 
 EndReason = Literal["finished", "cancelled", "failed"]
 
@@ -114,15 +70,16 @@ class TestRun:
         measuring: MeasuringEnd,
         publish: Publish,
         limits: TimeLimits,
+        keep_capacity: KeepCapacity,
     ) -> None:
         self.order = order
         self.outcome: Outcome | None = None
-        self.steps = order.steps
-        """What is settled so far: the last steps depend on what the rehearsal shows."""
-        self._points = {one.point: PointRun(one.point, one.name) for one in order.points}
+        self._gathered = Gathered(order, lambda point: measuring.settings_of(order.hub, point).port)
+        self._points = self._gathered.points
         self._measuring = measuring
         self._publish = publish
         self._limits = limits
+        self._keep_capacity = keep_capacity
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._steps_begin: float | None = None
@@ -131,6 +88,11 @@ class TestRun:
         self._phase_now = ""
         self._lost = False
         self._pulse = asyncio.Event()
+
+    @property
+    def steps(self) -> StepsOfTest:
+        """What is settled so far."""
+        return self._gathered.steps
 
     @property
     def estimated_seconds(self) -> float:
@@ -160,6 +122,7 @@ class TestRun:
                 tickets = await self._measuring.open_test(
                     order.test,
                     flows,
+                    hub=order.hub,
                     expires_in_seconds=self.limit_seconds,
                     listener=self,
                     capacity=order.capacity,
@@ -183,13 +146,43 @@ class TestRun:
             lambda: not any(one.awaits_devices for one in self._points.values()),
             self._began + self._limits.devices_seconds,
         )
-        if self.order.capacity:
-            await self._measure_capacity([one for one in joined if one.takes_part])
+        await self.measure_lines()
         self._judging = True
         for one in self._points.values():
             one.close()
         self.tell()
-        return self._result()
+        return self._gathered.result(self._loop.time() - self._began)
+
+    async def measure_lines_only(self) -> None:
+        """Measure the capacity of the points that join, and nothing else.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        await self._gather_points()
+        await self.measure_lines()
+
+    async def measure_lines(self) -> None:
+        """Measure the capacity of each line, where the order wants it.
+
+        Raises:
+            CoordinatorError: broker or measuring end was lost on the way.
+        """
+        if not self.order.capacity:
+            return
+        self._phase_now = "capacity"
+        channel = Channel(self._send, self._until, self._measured)
+        turns = CapacityTurns(
+            self.order.test, self.order.profile, self.order.task, self._measuring, self._limits,
+            channel,
+        )  # fmt: skip
+        joined = [one for one in self._points.values() if one.takes_part]
+        await turns.run(joined, self._began + self.limit_seconds)
+
+    async def _measured(self, one: PointRun) -> None:
+        found = self._gathered.found(one)
+        if found is not None:
+            await self._keep_capacity(one.point, found)
 
     async def leave(self, reason: EndReason) -> None:
         """Stop all traffic of this test: the hub's own first, then every point's."""
@@ -246,6 +239,7 @@ class TestRun:
         remaining = max(0.0, self._expected_end() - self._loop.time())
         if self.outcome is not None:
             remaining = 0.0
+        overdue = self._told_by_now()
         ratio = elapsed / (elapsed + remaining) if elapsed + remaining > 0 else 0.0
         return Progress(
             test=self.order.test,
@@ -255,7 +249,7 @@ class TestRun:
             elapsed_seconds=round(elapsed, 3),
             remaining_seconds=round(remaining, 3),
             points=tuple(
-                point_progress(one, round(ratio, 3), self._known_of(one))
+                point_progress(one, round(ratio, 3), self._gathered.known_of(one, overdue))
                 for one in self._points.values()
             ),
         )
@@ -275,11 +269,7 @@ class TestRun:
 
     def detail(self) -> dict[str, Any]:
         """Return everything behind the result, for ``--explain`` and the archive."""
-        return {
-            "test": self.order.test,
-            "asked_by": self.order.asked_by,
-            "points": [self._point_detail(one) for one in self._points.values()],
-        }
+        return self._gathered.detail()
 
     async def _gather_points(self) -> None:
         """Wait until every point has opened its flow or is given up."""
@@ -309,50 +299,12 @@ class TestRun:
         await self._run_from(0, joined)
         if not self.order.steps.complete:
             return
-        evidence = [self._evidence(one) for one in joined]
+        evidence = [self._gathered.evidence(one) for one in joined]
         if every_group_failed(evidence, self.order.profile):
             await self._add(split_steps([one.point for one in joined]), joined)
-            evidence = [self._evidence(one) for one in joined]
+            evidence = [self._gathered.evidence(one) for one in joined]
         self._settled = True
-        await self._add(self._margin(evidence), joined)
-
-    async def _measure_capacity(self, points: list[PointRun]) -> None:
-        """Measure one direction of one point after the other: together they would share the hub.
-
-        Raises:
-            CoordinatorError: broker or measuring end was lost on the way.
-        """
-        self._phase_now = "capacity"
-        plans = {Direction.UP: self.order.profile.up, Direction.DOWN: self.order.profile.down}
-        turns = [(one, way) for one in points for way in Direction]
-        for number, (one, way) in enumerate(turns, start=_CAPACITY_FIRST_STEP):
-            start = planned_bits_per_second(plans[way])
-            try:
-                async with asyncio.timeout(self._limits.measuring_seconds):
-                    planned = await self._measuring.plan_capacity(
-                        self.order.test, number, one.point, way, start
-                    )
-            except (MeasuringError, TimeoutError) as error:
-                raise measuring_unavailable() from error
-            order = TestCapacity(test=self.order.test, planned=planned)
-            await self._send({one.point: order})
-            end = self._loop.time() + LEAD_SECONDS + CAPACITY_SECONDS
-            await self._until(
-                lambda one=one, way=way: way in one.capacity or not one.takes_part,  # type: ignore[misc]  # defaults bind the loop's values
-                end + self._limits.results_seconds,
-            )
-
-    def _margin(self, evidence: list[PointEvidence]) -> tuple[StepPlan, ...]:
-        """Return the steps above the plan for what passed, below it for what failed."""
-        profile = self.order.profile
-        valid = [one for one in evidence if line_is_valid(one, profile)]
-        failed = {
-            one.point
-            for one in valid
-            for way in Direction
-            if worst_status(one.load(way).traffic, profile.limits) is Status.BAD
-        }
-        return margin_steps({one.point for one in valid} - failed, failed)
+        await self._add(self._gathered.margin(evidence), joined)
 
     async def _add(self, rows: tuple[StepPlan, ...], joined: list[PointRun]) -> None:
         """Append ``rows`` to the test and run them."""
@@ -360,7 +312,7 @@ class TestRun:
             return
         first = len(self.steps.steps)
         now = self._loop.time() - self._steps_begin
-        self.steps = self.steps.followed_by(rows, now + LEAD_SECONDS)
+        self._gathered.steps = self.steps.followed_by(rows, now + LEAD_SECONDS)
         await self._run_from(first, joined)
 
     async def _run_from(self, first: int, joined: list[PointRun]) -> None:
@@ -383,8 +335,8 @@ class TestRun:
             numbers = {number for number, row, _ in rows if row.includes(one.point)}
             if numbers and one.takes_part:
                 one.expect(numbers)
-                own = tuple(step for step in planned if step.step in numbers)
-                commands[one.point] = TestStep(test=self.order.test, steps=own)
+                steps = tuple(planned[one.point])
+                commands[one.point] = TestStep(test=self.order.test, steps=steps)
         await self._send(commands)
         end = begin + self.steps.duration_seconds
         if first == 0 and self.steps.complete:
@@ -404,7 +356,7 @@ class TestRun:
         Nothing like it is asked of points that pass: they get the whole 15 s.
         """
         taking_part = [one for one in joined if one.takes_part]
-        return bool(taking_part) and all(self._failed_so_far(one) for one in taking_part)
+        return bool(taking_part) and all(self._gathered.failed_so_far(one) for one in taking_part)
 
     async def _cut_rehearsal(self, begin: float, joined: list[PointRun]) -> None:
         """Shorten the rehearsal, which spares everybody 10 s; the lower rates say more."""
@@ -413,68 +365,13 @@ class TestRun:
         seconds = max(CUT_SECONDS, gone + LEAD_SECONDS)
         if row.kind is not StepKind.REHEARSAL or seconds >= row.duration_seconds:
             return
-        self.steps = self.steps.cut(number, seconds)
+        self._gathered.steps = self.steps.cut(number, seconds)
         try:
             await self._measuring.cut_step(self.order.test, number, seconds)
         except MeasuringError as error:
             raise measuring_unavailable() from error
         cut = TestCut(test=self.order.test, step=number, duration_seconds=seconds)
         await self._send({one.point: cut for one in joined if one.takes_part})
-
-    def _result(self) -> TestResult:
-        order = self.order
-        evidence = [self._evidence(one) for one in self._points.values()]
-        attribution = attribute(evidence, order.profile)
-        judged = [JudgedPoint(one, judge(one, order.profile, attribution)) for one in evidence]
-        points = tuple(
-            point_result(one, self._capacity_of(self._points[one.evidence.point])) for one in judged
-        )
-        return TestResult(
-            test=order.test,
-            hub=order.hub,
-            session=order.session,
-            profile=order.profile.id,
-            started_at=order.started_at,
-            duration_seconds=round(self._loop.time() - self._began, 3),
-            verdict=worst([one.verdict for one in points]),
-            hub_line=hub_line(attribution, complete=self.steps.complete),
-            points=points,
-        )
-
-    def _capacity_of(self, one: PointRun) -> Capacity:
-        """Return what this test measured, else what an earlier one did, with its age."""
-        rates = {
-            way: found.bits_per_second for way, found in one.capacity.items() if found is not None
-        }
-        if not any(rates.values()):
-            return self.order.known_capacity.get(one.point, Capacity())
-        return Capacity(
-            up_bits_per_second=rates.get(Direction.UP),
-            down_bits_per_second=rates.get(Direction.DOWN),
-            measured_at=self.order.started_at,
-        )
-
-    def _evidence(self, one: PointRun) -> PointEvidence:
-        joined = [other.point for other in self._points.values() if other.joined]
-        return point_evidence(
-            one.record(),
-            self.steps.steps,
-            joined=joined,
-            complete=self.steps.complete,
-            hub_port=self._measuring.port,
-        )
-
-    def _point_detail(self, one: PointRun) -> dict[str, Any]:
-        return {
-            "point": one.point,
-            "phase": str(one.phase),
-            "detail": one.detail,
-            "evidence": _EVIDENCE.dump_python(self._evidence(one), mode="json"),
-            "logs": dict(one.devices.logs) if one.devices else {},
-            "capacity": {
-                str(way): asdict(found) if found else None for way, found in one.capacity.items()
-            },
-        }
 
     def _invitation(self, flow: FlowOrder, tickets: Mapping[str, str]) -> TestOpen:
         return TestOpen(
@@ -489,6 +386,7 @@ class TestRun:
             flow_secret=flow.secret,
             up=flow.up,
             down=flow.down,
+            check_devices=not self.order.lines_only,
         )
 
     async def _send(self, commands: Mapping[str, BaseModel]) -> None:
@@ -522,15 +420,6 @@ class TestRun:
         if self._lost:
             raise measuring_unavailable()
 
-    def _known_of(self, one: PointRun) -> Known:
-        """Return what the steps that are over say of a point that takes part."""
-        if not one.joined:
-            return Known()
-        if one.owes(self._told_by_now()):
-            return Known(unknown=Cause.AGENT_SILENT)
-        evidence, profile = self._evidence(one), self.order.profile
-        return Known(failed_in_group(evidence, profile), early_cause(evidence, profile))
-
     def _told_by_now(self) -> list[int]:
         """Return the steps whose results are overdue where they are not there."""
         if self._steps_begin is None:
@@ -541,9 +430,6 @@ class TestRun:
             for number, row, offset in self.steps.timeline()
             if offset + row.duration_seconds < gone
         ]
-
-    def _failed_so_far(self, one: PointRun) -> tuple[Direction, ...]:
-        return failed_in_group(self._evidence(one), self.order.profile) if one.joined else ()
 
     def _phase(self) -> str:
         if self._judging or self.outcome is not None:
@@ -562,7 +448,8 @@ class TestRun:
     def _line_seconds(self) -> float:
         """Return how long the steps take, with those that are expected to follow."""
         if self.order.capacity:
-            turns = 2 * len(self.order.points)
+            points = [one.point for one in self.order.points]
+            turns = 2 * len(self.order.task.batches(points))
             return self.steps.duration_seconds + turns * (LEAD_SECONDS + CAPACITY_SECONDS + 1)
         later = 0.0 if self._settled else DECISION_SECONDS + MARGIN.duration_seconds
         return self.steps.duration_seconds + later + GRACE_SECONDS

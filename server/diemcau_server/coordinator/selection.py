@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from diemcau_contract.causes import Text
 from diemcau_contract.profiles import Profile
@@ -76,9 +76,8 @@ def check_capacity(config: ServerConfig, chosen: Selection, now: datetime, most:
     Raises:
         SelectionError: a session is on the lines or about to begin, or the points are too many.
     """
-    for session in config.sessions:
-        begins = session.start - CAPACITY_AWAY
-        if (session.hub, session.form) == (chosen.hub, "line") and begins <= now < session.end:
+    for session in _line_sessions(config, chosen.hub):
+        if session.start - CAPACITY_AWAY <= now < session.end:
             raise SelectionError(
                 "in_session",
                 Text(
@@ -96,6 +95,18 @@ def check_capacity(config: ServerConfig, chosen: Selection, now: datetime, most:
                 f"Capacity is measured for at most {most} points at a time: name some points.",
             ),
         )
+
+
+def quiet_until(config: ServerConfig, hub: str, now: datetime) -> datetime | None:
+    """Return until when lines of ``hub`` may be filled; None where a session is on or near."""
+    coming = [one for one in _line_sessions(config, hub) if one.end > now]
+    far = datetime.max.replace(tzinfo=UTC)
+    until = min((one.start - CAPACITY_AWAY for one in coming), default=far)
+    return until if until > now else None
+
+
+def _line_sessions(config: ServerConfig, hub: str) -> list[SessionConfig]:
+    return [one for one in config.sessions if (one.hub, one.form) == (hub, "line")]
 
 
 def _hub(config: ServerConfig, request: Wanted) -> HubConfig:

@@ -13,10 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diemcau_contract.messages import Report
-from diemcau_contract.result import Capacity, TestResult
+from diemcau_contract.result import TestResult
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.errors import StoreError
-from diemcau_server.state import Judged, PointKey, Restored, judged_of, test_end
+from diemcau_server.state import Judged, JudgedHubLine, PointKey, Restored, judged_of, test_end
 from diemcau_server.store import tables
+from diemcau_server.store.capacities import capacity_of, capacity_row
 from diemcau_server.store.engine import open_engine
 from diemcau_server.store.rows import (
     MAX_QUARANTINED,
@@ -42,6 +44,7 @@ class Store:
             index_elements=["hub", "point"],
             set_={name: upsert.excluded[name] for name in ("last_report_at", "body")},
         )
+        self._insert_capacity = insertion(tables.capacities)
 
     @classmethod
     async def open(cls, url: URL) -> Self:
@@ -92,6 +95,19 @@ class Store:
         async with self._writing() as connection:
             await connection.execute(insert(tables.tests), row)
 
+    async def save_capacity(self, hub: str, point: str, found: LineCapacity) -> None:
+        """Keep the capacity of a line, in the place of an older one."""
+        await self._upsert_capacities([capacity_row(hub, point, found)])
+
+    async def save_capacity_tried(self, hub: str, points: Sequence[str], moment: datetime) -> None:
+        """Note when the schedule was done with ``points``."""
+        tried = moment.timestamp()
+        rows: list[dict[str, object]] = [
+            {"hub": hub, "point": point, "tried_at": tried} for point in points
+        ]
+        if rows:
+            await self._upsert_capacities(rows)
+
     async def test_json(self, test: str) -> str | None:
         """Return the result of a test as JSON text, or None."""
         return await self._one_text(tables.tests.c.result, test)
@@ -122,45 +138,68 @@ class Store:
             )
 
     async def restored(self) -> tuple[Restored, ...]:
-        """Return what is known of every point: its newest report and its last verdict."""
-        judged, capacity = await self._last_results()
+        """Return what is known of every point: newest report, last verdict, last capacity."""
+        judged = await self._last_results()
         async with self._reading() as connection:
             rows = (await connection.execute(select(tables.points))).all()
+            lines = (await connection.execute(select(tables.capacities))).all()
         found = {PointKey(r.hub, r.point): r for r in rows}
+        capacity = {PointKey(r.hub, r.point): r for r in lines}
         return tuple(
             Restored(
                 key=key,
                 last_report_at=_moment(found[key].last_report_at) if key in found else None,
                 report=_read_report(found[key].body) if key in found else None,
                 judged=judged.get(key),
-                capacity=capacity.get(key),
+                capacity=capacity_of(capacity[key]) if key in capacity else None,
+                capacity_tried_at=_moment_or_none(capacity[key].tried_at)
+                if key in capacity
+                else None,
             )
-            for key in dict.fromkeys([*found, *judged])
+            for key in dict.fromkeys([*found, *judged, *capacity])
         )
+
+    async def hub_lines(self) -> dict[str, JudgedHubLine]:
+        """Return the last verdict on each hub's own line."""
+        found: dict[str, JudgedHubLine] = {}
+        for result in await self._recent_results():
+            found.setdefault(result.hub, JudgedHubLine(test_end(result), result.hub_line))
+        return found
 
     async def count(self, table: Table) -> int:
         """Return the number of rows of one of ``tables``."""
         async with self._reading() as connection:
             return int(await connection.scalar(select(func.count()).select_from(table)) or 0)
 
-    async def _last_results(self) -> tuple[dict[PointKey, Judged], dict[PointKey, Capacity]]:
+    async def _upsert_capacities(self, rows: Sequence[dict[str, object]]) -> None:
+        """Write the columns that ``rows`` have, all the same ones; others stay as they are."""
+        upsert = self._insert_capacity
+        changed = {name: upsert.excluded[name] for name in rows[0] if name not in {"hub", "point"}}
+        statement = upsert.on_conflict_do_update(index_elements=["hub", "point"], set_=changed)
+        async with self._writing() as connection:
+            await connection.execute(statement, rows)
+
+    async def _last_results(self) -> dict[PointKey, Judged]:
+        judged: dict[PointKey, Judged] = {}
+        for result in await self._recent_results():
+            for one in result.points:
+                key = PointKey(result.hub, one.point)
+                judged.setdefault(key, judged_of(result.test, one, test_end(result)))
+        return judged
+
+    async def _recent_results(self) -> list[TestResult]:
+        """Return the last ended tests, the newest first."""
         table = tables.tests
         query = select(table.c.result).order_by(table.c.started_at.desc())
         async with self._reading() as connection:
             texts = (await connection.scalars(query.limit(_TESTS_LOOKED_BACK))).all()
-        judged: dict[PointKey, Judged] = {}
-        capacity: dict[PointKey, Capacity] = {}
+        results = []
         for text in texts:
             try:
-                result = TestResult.model_validate_json(text)
+                results.append(TestResult.model_validate_json(text))
             except ValidationError:
                 continue  # written by another version: its verdicts are no longer understood
-            for one in result.points:
-                key = PointKey(result.hub, one.point)
-                judged.setdefault(key, judged_of(result.test, one, test_end(result)))
-                if one.line.capacity.measured_at is not None:
-                    capacity.setdefault(key, one.line.capacity)
-        return judged, capacity
+        return results
 
     async def _one_text(self, column: Column[str], test: str) -> str | None:
         async with self._reading() as connection:
@@ -233,6 +272,10 @@ def _read_report(body: str) -> Report | None:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _moment_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _moment(seconds)
 
 
 def _sentence(error: Exception) -> str:

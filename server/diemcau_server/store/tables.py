@@ -63,6 +63,21 @@ tests = Table(
 
 Index("ix_tests_started_at", tests.c.started_at)
 
+capacities = Table(
+    "capacities",
+    METADATA,
+    Column("hub", String(_ID_LENGTH), nullable=False),
+    Column("point", String(_ID_LENGTH), nullable=False),
+    Column("measured_at", Float),
+    Column("up_bits_per_second", Float),
+    Column("up_limited_by", String(16)),
+    Column("down_bits_per_second", Float),
+    Column("down_limited_by", String(16)),
+    Column("tried_at", Float),
+    PrimaryKeyConstraint("hub", "point"),
+)
+"""The last measured capacity of each line, and when the schedule was last done with it."""
+
 quarantine = Table(
     "quarantine",
     METADATA,

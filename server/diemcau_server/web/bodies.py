@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from diemcau_contract.causes import Cause
+from diemcau_contract.measurements import LimitedBy
 from diemcau_contract.messages import DeviceResult, HostState, Utc
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Sentence
@@ -130,6 +131,22 @@ class LineBody(_Body):
     loss_ratio_down: float | None
 
 
+class CapacityDirection(_Body):
+    """What one direction carries; ``lower_bound``: perhaps more, ``limited_by`` says why."""
+
+    bits_per_second: float
+    limited_by: LimitedBy
+    lower_bound: bool
+
+
+class CapacityBody(_Body):
+    """The last measured capacity of a line (SPEC 4.4), however old."""
+
+    measured_at: Utc
+    up: CapacityDirection | None
+    down: CapacityDirection | None
+
+
 class PointBody(_Body):
     """A point as it stands now."""
 
@@ -143,6 +160,7 @@ class PointBody(_Body):
     agent_connected: bool
     last_report_at: Utc | None
     line: LineBody | None
+    capacity: CapacityBody | None
     devices: tuple[DeviceResult, ...]
     host: HostState | None
 

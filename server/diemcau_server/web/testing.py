@@ -150,6 +150,8 @@ def _check_token(request: web.Request) -> None:
     token = request.app[SERVICES].token
     same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
     if kind.lower() != "bearer" or not same:
+        failures = request.app[SERVICES].metrics.auth_failures
+        failures.labels("token_wrong" if given else "token_missing").inc()
         raise unauthorised()
 
 

@@ -1,4 +1,4 @@
-"""What can be asked without a test: health, metrics, hubs, points, sessions, profiles."""
+"""What can be asked without a test: health, hubs, points, sessions, profiles."""
 
 from datetime import UTC, datetime
 
@@ -8,10 +8,13 @@ from pydantic import BaseModel
 from diemcau_contract import __version__
 from diemcau_contract.causes import Text
 from diemcau_contract.result import Sentence
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import HubConfig
 from diemcau_server.coordinator.near import nearest
 from diemcau_server.state import PointView
 from diemcau_server.web.bodies import (
+    CapacityBody,
+    CapacityDirection,
     HealthBody,
     HubBody,
     HubList,
@@ -40,14 +43,6 @@ async def get_health(request: web.Request) -> web.Response:
         status="ok" if health.ok else "degraded", version=__version__, problems=health.sentences
     )
     return answer(body, 200 if health.ok else 503)
-
-
-async def get_metrics(request: web.Request) -> web.Response:
-    """Give the metrics in Prometheus' text format."""
-    text = await request.app[SERVICES].metrics.render()
-    return web.Response(
-        body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-    )
 
 
 async def list_hubs(request: web.Request) -> web.Response:
@@ -123,8 +118,27 @@ def _point(view: PointView) -> PointBody:
         agent_connected=view.agent_connected,
         last_report_at=view.last_report_at,
         line=_line(view),
+        capacity=_capacity(view.capacity),
         devices=view.devices,
         host=view.host,
+    )
+
+
+def _capacity(found: LineCapacity | None) -> CapacityBody | None:
+    if found is None:
+        return None
+    return CapacityBody(
+        measured_at=found.measured_at, up=_direction(found.up), down=_direction(found.down)
+    )
+
+
+def _direction(found: DirectionCapacity | None) -> CapacityDirection | None:
+    if found is None:
+        return None
+    return CapacityDirection(
+        bits_per_second=found.bits_per_second,
+        limited_by=found.limited_by,
+        lower_bound=found.is_lower_bound,
     )
 
 

@@ -1,6 +1,8 @@
 """What the codec probe says to a codec, and how a codec's own status is read."""
 
+import random
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import pytest
 
 from diemcau_agent.probes import codec as probe
 from diemcau_agent.probes.codecstatus import CodecStatus, judge_status
+from diemcau_agent.probes.result import from_json, to_json
 from diemcau_agent.probes.xapi import parsed, status_of
 from tests.agent.probes.peers import xapi
 from tests.agent.probes.peers.sip import UserAgent, sip_over_tcp, sip_over_udp
+from tests.agent.probes.peers.sockets import tcp_peer
 
 
 @pytest.mark.parametrize(("peer", "query"), [(sip_over_udp, ""), (sip_over_tcp, "?transport=tcp")])
@@ -95,3 +99,26 @@ def test_the_main_source_and_not_a_presentation_input_counts() -> None:
     assert status_of([parsed(text.encode())]).camera_signal is True
     other = text.replace("<MainVideoSource>1", "<MainVideoSource>2")
     assert status_of([parsed(other.encode())]).camera_signal is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("form", ["sip", "xapi"])
+def test_whatever_answers_there_is_a_verdict_and_no_crash(form: str, seed: int) -> None:
+    """Another service at the address may say anything, or break off in the middle."""
+    noise = random.Random(seed)  # noqa: S311  # noise, no secret
+    begins = {
+        "sip": b"SIP/2.0 200 OK\r\n",
+        "xapi": b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n",
+    }
+
+    def babble(connection: socket.socket) -> None:
+        connection.recv(4096)
+        start = begins[form] if noise.random() < 0.5 else b""
+        connection.sendall(start + noise.randbytes(noise.choice((3, 500, 90_000))) + b"\r\n\r\n")
+
+    url = {"sip": "sip://127.0.0.1:{}?transport=tcp", "xapi": "http://127.0.0.1:{}"}[form]
+    with tcp_peer(babble) as port:
+        result = probe.probe({"format": form, "url": url.format(port)})
+
+    assert result.status == "bad"
+    assert from_json(to_json(result)) == result

@@ -1,15 +1,18 @@
 """How the inventory spares the sound system, and what it reads on Windows."""
 
+import ctypes
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from diemcau_agent.devices import ASK_SECONDS, ExpectedDevice, Inventory
 from diemcau_agent.probes.consent import Consent, read_consent
 from diemcau_agent.probes.edid import parse_edid
+from diemcau_agent.probes.interfaces import AUDIO, VIDEO_CAMERAS, plugged_in
 from diemcau_agent.probes.listing import Listed, compared
 from diemcau_agent.probes.mixer import usb_id
 from diemcau_agent.probes.outputs import judge_outputs, windows_outputs
@@ -84,6 +87,18 @@ def test_a_device_that_the_kernel_does_not_list_is_asked_for_at_every_look(tmp_p
 
     assert (gone.status, gone.causes) == ("bad", ("missing",))
     assert ask.count == 3
+
+
+def test_one_look_asks_once_for_all_devices(tmp_path: Path) -> None:
+    """Microphone and speaker that the kernel does not list are one question."""
+    ask = Asked()
+    speaker = ExpectedDevice("speaker", "main", {"format": "system", "device": "Jabra"})
+    ask.result = ProbeResult("ok", (), {"found.0": True, "found.1": False})
+
+    results = Inventory([JABRA, speaker], tmp_path, ask, clock=Clock()).look()
+
+    assert ask.count == 1
+    assert [str(one.status) for one in results] == ["ok", "bad"]
 
 
 def test_a_room_without_sound_never_asks(tmp_path: Path) -> None:
@@ -187,6 +202,48 @@ def test_a_windows_camera_is_denied_in_use_missing_or_there(tmp_path: Path) -> N
     registry.set("HKCU", rf"{STORE}\webcam", "Value", "Deny")
     assert inventory.look()[0].causes == ("denied",)
     assert ask.count == 2
+
+
+def test_on_windows_the_list_of_interfaces_says_when_to_ask(tmp_path: Path) -> None:
+    """A camera that stays is asked for every two minutes, one that comes or goes at once."""
+    ask, clock, plugged = Asked(), Clock(), ["usb#vid_046d&pid_0825"]
+    inventory = Inventory([WEBCAM], tmp_path, ask, FakeRegistry(), clock, lambda: tuple(plugged))
+    for _ in range(3):
+        inventory.look()
+    assert ask.count == 1
+    plugged.clear()
+    inventory.look()
+    assert ask.count == 2
+    clock.now = ASK_SECONDS
+    inventory.look()
+    assert ask.count == 3
+
+
+def test_windows_lists_its_interfaces() -> None:
+    """Size first, then the list: paths of cameras and sound, each ended by a zero."""
+    lists = {
+        VIDEO_CAMERAS.bytes_le: "\\\\?\\usb#vid_046d&pid_0825\0\0",
+        AUDIO.bytes_le: "\\\\?\\usb#vid_0b0e&pid_0420\0\\\\?\\hdaudio#func_01\0\0",
+    }
+
+    def size(length: Any, guid: bytes, _instance: None, flags: int) -> int:
+        length._obj.value = len(lists[guid])
+        return flags
+
+    def fill(guid: bytes, _instance: None, buffer: Any, length: Any, flags: int) -> int:
+        codes = lists[guid].encode("utf-16-le")
+        ctypes.memmove(buffer, codes, 2 * length.value)
+        return flags
+
+    library = SimpleNamespace(
+        CM_Get_Device_Interface_List_SizeW=size, CM_Get_Device_Interface_ListW=fill
+    )
+    assert plugged_in(library) == (
+        r"\\?\usb#vid_046d&pid_0825", r"\\?\usb#vid_0b0e&pid_0420", r"\\?\hdaudio#func_01",
+    )  # fmt: skip
+    # Something was plugged in between the two calls: half a list is none.
+    library.CM_Get_Device_Interface_ListW = lambda *arguments: fill(*arguments) or 37
+    assert plugged_in(library) == ()
 
 
 def test_windows_names_its_monitors() -> None:

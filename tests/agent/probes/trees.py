@@ -78,8 +78,12 @@ def sound_card(
         write(root, f"dev/snd/pcmC{number}D0{stream}", "")
 
 
-def process(root: Path, number: int, name: str, opened: str) -> None:
-    """Add a process that has a file of the tree open."""
+def process(root: Path, number: int, name: str, opened: str, *, thread: int = 0) -> None:
+    """Add a process that has a file of the tree open; ``thread`` is one of its threads."""
     write(root, f"proc/{number}/comm", f"{name}\n")
+    write(root, f"proc/{number}/status", f"Name:\t{name}\nTgid:\t{number}\n")
+    if thread:
+        write(root, f"proc/{thread}/comm", "data-loop.0\n")
+        write(root, f"proc/{thread}/status", f"Name:\tdata-loop.0\nTgid:\t{number}\n")
     (root / f"proc/{number}/fd").mkdir()
     (root / f"proc/{number}/fd/3").symlink_to(root / opened)

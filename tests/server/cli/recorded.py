@@ -184,7 +184,16 @@ class Recorded:
 
     async def detail(self, _request: web.Request) -> web.Response:
         """GET …/detail."""
-        points = [{"point": "dak-nhau", "logs": {"camera.main": "open: 640x360 yuv420p"}}]
+        points = [
+            {
+                "point": "dak-nhau",
+                "logs": {"camera.main": "open: 640x360 yuv420p"},
+                "capacity": {
+                    "up": {"bits_per_second": 8e6, "limited_by": "line", "packets_sent": 9},
+                    "down": {"bits_per_second": 250e6, "limited_by": "cap"},
+                },
+            }
+        ]
         return web.json_response({"test": TEST, "points": points})
 
     async def cancel(self, request: web.Request) -> web.Response:

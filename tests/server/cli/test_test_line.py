@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import signal
@@ -44,6 +45,30 @@ def test_table_names_every_point_in_vietnamese_order(recorded: Recorded, command
     assert "✗ camera bị che" in rows[2]
     assert "✗ chưa sẵn sàng: không liên lạc được" in rows[3]
     assert "✓ sẵn sàng" in rows[4]
+
+
+def test_a_lower_bound_of_capacity_is_said_as_one(recorded: Recorded, command: Command) -> None:
+    """In the table by ≥, by ``--explain`` with what kept it from being larger."""
+    measured = copy.deepcopy(ALL_READY)
+    point = measured["points"][1]
+    point["line"]["capacity"] = {
+        "up_bits_per_second": 8e6, "down_bits_per_second": 250e6,
+        "measured_at": measured["started_at"],
+    }  # fmt: skip
+    for rule, value in (("up.capacity", 8e6), ("down.capacity_at_least", 250e6)):
+        point["findings"].append(
+            {"rule": f"line.{rule}", "status": "ok", "value": value, "limit": None,
+             "unit": "bits_per_second"}
+        )  # fmt: skip
+    recorded.streams = [[("result", measured)]]
+    code, out, _ = command("test-line", "--explain")
+
+    assert code == 0
+    assert "Xã Đak Nhau: lên 8,0 Mbit/s, xuống ≥ 250,0 Mbit/s" in out
+    assert "≥: ít nhất là mức này" in out
+    assert "đường truyền chiều xuống: dung lượng, ít nhất" in out
+    assert "Dung lượng chiều lên: 8,0 Mbit/s; giới hạn do đường truyền" in out
+    assert "Dung lượng chiều xuống: 250,0 Mbit/s; giới hạn do mức trần trong cấu hình" in out
 
 
 def test_summary_says_who_must_do_what(recorded: Recorded, command: Command) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 _START_SECONDS = 20.0
@@ -17,7 +18,7 @@ class PulseServer:
 
     def __init__(self, folder: Path) -> None:
         self.address = f"unix:{folder}/native"
-        self._folder = folder
+        self.folder = folder
         protocol = f"module-native-protocol-unix auth-anonymous=1 socket={folder}/native"
         self._process = subprocess.Popen(
             ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
@@ -53,6 +54,18 @@ class PulseServer:
         deadline = time.monotonic() + _START_SECONDS
         while not self.asked("list", "short", "sink-inputs").strip():
             assert time.monotonic() < deadline, "pacat does not play"
+
+    def play(self, samples: np.ndarray, sink: str) -> None:
+        """Play samples of 16 bit, 48 kHz, one channel, until the end of the test."""
+        wave = self.folder / "wave.s16"
+        wave.write_bytes(samples.astype("<i2").tobytes())
+        form = ("--raw", "--rate=48000", "--channels=1", "--format=s16le")
+        player = subprocess.Popen(
+            ["pacat", f"--server={self.address}", "--playback", *form, f"--device={sink}",
+             str(wave)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._players.append(player)
 
     def close(self) -> None:
         """End the players and the server."""
