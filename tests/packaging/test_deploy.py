@@ -79,6 +79,18 @@ def test_two_services_are_a_district_and_monitoring_is_asked_for() -> None:
     assert {volume for volume in volumes if re.fullmatch(r"\w+", volume)} == set(COMPOSE["volumes"])
 
 
+def test_what_compose_mounts_of_this_folder_is_there() -> None:
+    """Rules, routes and dashboards; Grafana looks for its dashboards where they are put."""
+    mounts = [mount.split(":") for service in SERVICES.values() for mount in service["volumes"]]
+    ours = {source: target for source, target, *_ in mounts if source.startswith("./")}
+    provider = DEPLOY / "grafana" / "provisioning" / "dashboards"
+    (settings,) = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in provider.iterdir()]
+
+    assert all((DEPLOY / source).is_dir() for source in ours)
+    assert ours["./grafana/dashboards"] == settings["providers"][0]["options"]["path"]
+    assert "PROMETHEUS_URL" in SERVICES["grafana"]["environment"]
+
+
 def test_the_commands_of_compose_and_image_are_real_ones() -> None:
     """Our own programs take their arguments."""
     (entry,) = [yaml.safe_load(rest) for name, rest in instructions() if name == "ENTRYPOINT"]

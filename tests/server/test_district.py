@@ -205,6 +205,16 @@ def test_prometheus_takes_its_file(district: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_prometheus_reads_as_the_example_does(district: Path) -> None:
+    """One set of intervals, rules and targets, in the example and in what is written."""
+    shown, written = (
+        yaml.safe_load((folder / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+        for folder in (ROOT / "deploy", district)
+    )
+
+    assert written == shown
+
+
 def test_what_lines_are_judged_by_is_the_examples() -> None:
     """One set of limits with one set of sources, in the example and in what is written."""
     shipped = ROOT / "server" / "diemcau_server" / "district" / "files" / "profiles.yaml"
