@@ -33,8 +33,6 @@ from diemcau_server.cli.language import mark, speech
 from diemcau_server.cli.run import Screen, asker, explain, run_test, show, with_client
 from diemcau_server.cli.usage import usage_sentence
 from diemcau_server.demo.stage import run_demo
-from diemcau_server.district.command import write_district
-from diemcau_server.doctor import server_needs
 
 _PIPE_COLUMNS: Final = 120
 """Width of a table that goes into a file or a pipe, unless COLUMNS says otherwise."""
@@ -233,6 +231,8 @@ def doctor(
     lang: LangOption = None,
 ) -> None:
     """Print PASS or FAIL for each need; 1 where one fails."""
+    from diemcau_server.doctor import server_needs  # noqa: PLC0415  # MQTT only where it is used
+
     screen = _screen(context)
     needs = list(server_needs(config))
     if as_json:
@@ -258,6 +258,8 @@ def init(
     lang: LangOption = None,
 ) -> None:
     """Write the set and print the commands that start it."""
+    from diemcau_server.district.command import write_district  # noqa: PLC0415  # as above
+
     screen = _screen(context)
     for line in write_district(names, folder, screen.say):
         screen.out.print(line, soft_wrap=True)
