@@ -223,9 +223,13 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("language", "said"),
     [
         ("vi", "  Camera  LỖI  không thấy thiết bị\n\nViệc cần làm, theo thứ tự:\n"
-               "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.\n"),
+               "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.\n"
+               "     Lý do thường gặp: Dây lỏng, thiết bị chưa bật nguồn, hoặc đã bị mang đi nơi "
+               "khác.\n"),
         ("en", "  Camera  BAD  device not found\n\nWhat to do, in this order:\n"
-               "  1. Check the camera: replug its USB cable, switch it on.\n"),
+               "  1. Check the camera: replug its USB cable, switch it on.\n"
+               "     Likely why: A loose cable, a device without power, or it was taken "
+               "elsewhere.\n"),
     ],
 )  # fmt: skip
 def test_check_says_what_to_do_for_a_missing_camera(

@@ -247,6 +247,9 @@ def test_grafana_is_told_where_prometheus_and_the_dashboards_are() -> None:
     assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
     assert (source["type"], source["editable"]) == ("prometheus", False)
     assert (provider["type"], provider["allowUiUpdates"]) == ("file", False)
+    told = (GRAFANA / "README.md").read_text("utf-8")
+    assert source["url"] in told
+    assert provider["options"]["path"] in told
 
 
 def test_the_schema_is_that_of_the_grafana_that_the_documents_name() -> None:

@@ -103,6 +103,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             assert tested.returncode == 1, tested.stdout + tested.stderr
             prometheus.wait_for(f'diemcau_point_cause{{point="{COVERED}",cause="covered"}}', {1})
             prometheus.wait_for(f'count(diemcau_device_ok{{point="{COVERED}"}} == 0)', {1})
+            prometheus.wait_for("count(diemcau_hub_line_last_test_timestamp_seconds)", {1})
+            prometheus.wait_for('sum(diemcau_point_state{state="not_ready"})', {2})
             wait_until("time goes on", lambda: time.time() > since + LEAST_WATCHED_SECONDS)
             yield Watched(prometheus, since, time.time(), _values(prometheus))
         finally:

@@ -15,8 +15,8 @@ POINTS_IN_ONE_TARGET = 2000
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-_GZIP_WBITS = 31
-_GZIP_LEVEL = 1
+GZIP_WBITS = 31
+GZIP_LEVEL = 1
 """A tenth of the size at a tenth of the time that the best level takes."""
 
 
@@ -74,7 +74,7 @@ async def _answer(request: web.Request, scope: Scope) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WBITS) if packs else None
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WBITS) if packs else None
     metrics = request.app[SERVICES].metrics
     try:
         async for part in metrics.scrape(scope, openmetrics=openmetrics):
