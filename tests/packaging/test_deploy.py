@@ -88,7 +88,10 @@ def test_what_compose_mounts_of_this_folder_is_there() -> None:
 
     assert all((DEPLOY / source).is_dir() for source in ours)
     assert ours["./grafana/dashboards"] == settings["providers"][0]["options"]["path"]
-    assert "PROMETHEUS_URL" in SERVICES["grafana"]["environment"]
+    sources = (DEPLOY / "grafana" / "provisioning" / "datasources").iterdir()
+    (source,) = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in sources]
+    listens = f"--web.listen-address={source['datasources'][0]['url'].removeprefix('http://')}"
+    assert listens in SERVICES["prometheus"]["command"]
 
 
 def test_the_commands_of_compose_and_image_are_real_ones() -> None:
