@@ -17,7 +17,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 
 PYTEST = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -rs
 
-.PHONY: help demo lab test coverage check format bench dashboards lock clean run dev
+.PHONY: help demo lab test coverage check format bench bundle dashboards lock clean run dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ lab: $(DEV) ## scenarios on shaped lines, as root (SCENARIOS=200 SEED=1; without
 
 bench: $(DEV) ## the figures of the project on this machine
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(ARGS)
+
+bundle: $(DEV) ## dist/: all that a machine without network needs (ARGS='--system windows')
+	@$(BIN)/python scripts/bundle.py $(ARGS)
 
 dashboards: $(DEV) ## write deploy/grafana/dashboards anew from their code
 	@$(BIN)/python -m diemcau_dashboards

@@ -1,13 +1,15 @@
 """The command ``diemcau-agent``."""
 
 import argparse
+import io
 import logging
 import os
 import sys
 import types
 from collections.abc import Mapping, Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from diemcau_agent import __version__
 from diemcau_agent.config import AgentConfig, load_config
@@ -16,7 +18,11 @@ from diemcau_agent.probes.table import probe_names
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError
+from diemcau_contract.logs import LOG_FORM, LOG_FORMS, start_log
+from diemcau_contract.mistakes import unreadable_text
 
+LOG_BYTES: Final = 5_000_000
+"""Ours: weeks of a room's events, and no more of its disk than twice this."""
 CONFIG_VARIABLE: Final = "DIEMCAU_AGENT_CONFIG"
 
 _HELP: Final[Mapping[str, Text]] = {
@@ -58,6 +64,10 @@ _HELP: Final[Mapping[str, Text]] = {
         "ngôn ngữ: vi hoặc en (mặc định: theo LANG, rồi theo tệp cấu hình)",
         "language: vi or en (default: as LANG says, then as the agent's file does)",
     ),
+    "log_file": Text(
+        "ghi nhật ký vào tệp này (tối đa 5 MB và một tệp cũ), không ra màn hình",
+        "log to this file (at most 5 MB and one older file) instead of standard error",
+    ),
     "verbose": Text("ghi nhật ký chi tiết", "log details"),
     "probes": Text("{names} (bỏ trống: tất cả)", "{names} (none: all)"),
     "explain": Text(
@@ -80,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _speak_utf8()
     try:
         parsed = _parse(given, language)
-        _set_up(language, verbose=parsed.verbose)
+        _show_faults(language)
+        _start_log(parsed)
         sys.exit(_run(parsed, asked))
     except AgentError as error:
         print(f"{_say('error', language)}: {error.text.in_language(language)}", file=sys.stderr)
@@ -175,6 +186,14 @@ def _parser(language: Language) -> SpokenParser:
 
     run = add_command("run")
     run.add_argument("--check-only", action="store_true", help=say("check_only"))
+    run.add_argument(
+        "--log",
+        choices=LOG_FORMS,
+        default="auto",
+        metavar="FORM",
+        help=LOG_FORM.in_language(language),
+    )
+    run.add_argument("--log-file", type=Path, metavar="F", help=say("log_file"))
     status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
     names = ", ".join(probe_names())
@@ -202,13 +221,27 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _set_up(language: Language, *, verbose: bool) -> None:
-    """Log to standard error; a fault of ours is one sentence, its traceback only with --verbose."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+def _start_log(parsed: argparse.Namespace) -> None:
+    """Log to standard error, or to the file that ``run`` was given.
+
+    Raises:
+        UsageError: that file cannot be written.
+    """
+    resident = parsed.command == "run"
+    file: Path | None = parsed.log_file if resident else None
+    handler: logging.StreamHandler[Any] = logging.StreamHandler(sys.stderr or io.StringIO())
+    try:
+        if file is not None:
+            handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    except OSError as error:
+        why = unreadable_text(error)
+        vi, en = f"không ghi được nhật ký {file}: {why.vi}", f"cannot log to {file}: {why.en}"
+        raise UsageError(Text(vi, en)) from error
+    start_log(parsed.log if resident else LOG_FORMS[1], handler, os.environ, verbose=parsed.verbose)
+
+
+def _show_faults(language: Language) -> None:
+    """Say a fault of ours in one sentence; its traceback is logged with --verbose."""
 
     def show(
         kind: type[BaseException], error: BaseException, trace: types.TracebackType | None

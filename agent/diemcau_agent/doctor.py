@@ -1,31 +1,39 @@
 """``diemcau-agent doctor``: what this PC lacks to run the agent, and the command that mends it."""
 
 import asyncio
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from diemcau_agent.config import AgentConfig
 from diemcau_agent.errors import AgentError, ExitCode
 from diemcau_agent.link import LOOP_FACTORY, try_login
-from diemcau_agent.linkfaults import LinkFault
-from diemcau_agent.needs import Need, same
+from diemcau_agent.linkfaults import LinkFault, LinkProblem
 from diemcau_agent.pcneeds import pc_needs, user_name
 from diemcau_agent.rows import SENT_PACKETS_LEAST
 from diemcau_agent.status import as_json_text, show
 from diemcau_agent.statusfile import AgentStatus, read_status
 from diemcau_contract.causes import WORDING, Cause, Language, Text
+from diemcau_contract.needs import (
+    Need,
+    acl_need,
+    anything_missing,
+    clock_need,
+    disk_need,
+    loop_need,
+    need_document,
+    need_lines,
+    same,
+)
+from diemcau_contract.topics import ROOT
 from diemcau_line.clock import sync_state
 
-_MARKS: Final = {True: "PASS", False: "FAIL", None: "----"}
-_RESULTS: Final = {True: "pass", False: "fail", None: "unknown"}
 _WINDOWS: Final = sys.platform == "win32"
 _START: Final = (
     "schtasks /run /tn diemcau-agent" if _WINDOWS else "systemctl --user start diemcau-agent"
-)
-_SET_CLOCK: Final = (
-    "w32tm /config /update && w32tm /resync" if _WINDOWS else "sudo timedatectl set-ntp true"
 )
 _OPEN_UDP: Final = (
     'netsh advfirewall firewall add rule name="diemcau" dir=out action=allow protocol=UDP '
@@ -50,20 +58,14 @@ def show_doctor(
     needs = [first, *pc_needs(config.devices if config else None)]
     needs.append(clock_need(synchronised=sync_state().synchronised))
     if config is not None:
-        needs += [_state_need(config), _broker_need(config)]
+        needs += [_state_need(config), _disk_need(config)]
+        needs += _broker_needs(config)
         needs += agent_needs(read_status(config.state_directory))
     if as_json:
-        content = {"schema": "diemcau.agent_doctor/1", "needs": list(map(_document, needs))}
-        show([as_json_text(content)])
+        show([as_json_text(need_document("diemcau.agent_doctor/1", needs))])
     else:
-        show(line for need in needs for line in _lines(need, language))
-    return ExitCode.NOT_OK if any(need.there is False for need in needs) else ExitCode.OK
-
-
-def clock_need(*, synchronised: bool | None) -> Need:
-    """Say whether something keeps the clock; None: the system does not tell."""
-    name = Text("Đồng hồ được đồng bộ", "Clock is synchronised")
-    return Need("clock", name, synchronised, mend=_SET_CLOCK)
+        show(need_lines(needs, language))
+    return ExitCode.NOT_OK if anything_missing(needs) else ExitCode.OK
 
 
 def agent_needs(status: AgentStatus | None) -> Iterator[Need]:
@@ -94,9 +96,8 @@ def _configuration(load: Callable[[], AgentConfig]) -> tuple[AgentConfig | None,
 
 def _state_need(config: AgentConfig) -> Need:
     name, folder = Text("Thư mục lưu báo cáo", "State directory"), config.state_directory
-    there = next(one for one in (folder, *folder.parents) if one.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=_existing(folder)):
             pass
     except OSError as error:
         mend = f"sudo install -d -o {user_name()} {folder}"
@@ -104,10 +105,28 @@ def _state_need(config: AgentConfig) -> Need:
     return Need("state", name, there=True)
 
 
-def _broker_need(config: AgentConfig) -> Need:
-    name = Text("Đăng nhập máy chủ MQTT", "Login at the MQTT broker")
+def _existing(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.parents) if one.exists())
+
+
+def _disk_need(config: AgentConfig) -> Need:
+    folder = config.state_directory
+    return disk_need(str(folder), shutil.disk_usage(_existing(folder)).free)
+
+
+def _broker_needs(config: AgentConfig) -> Iterator[Need]:
+    """Enter the broker; once within, publish where only the hub may, and listen there."""
+    topic = f"{ROOT}/{config.hub}/{config.point}/down/doctor"
     with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
-        problem = runner.run(try_login(config))
+        yield loop_need(watches_sockets=isinstance(runner.get_loop(), asyncio.SelectorEventLoop))
+        problem, heard = runner.run(try_login(config, topic))
+    yield _login_need(config, problem)
+    if problem is None:
+        yield acl_need(heard=heard, topic=topic)
+
+
+def _login_need(config: AgentConfig, problem: LinkProblem | None) -> Need:
+    name = Text("Đăng nhập máy chủ MQTT", "Login at the MQTT broker")
     if problem is None:
         return Need("broker", name, there=True)
     host, port = config.broker.host, config.broker.port
@@ -116,21 +135,3 @@ def _broker_need(config: AgentConfig) -> Need:
     if problem.fault in (LinkFault.NOT_LISTENING, LinkFault.UNREACHABLE):
         mend = f"Test-NetConnection {host} -Port {port}" if _WINDOWS else f"nc -vz {host} {port}"
     return Need("broker", name, there=False, detail=problem.text(), mend=mend)
-
-
-def _lines(need: Need, language: Language) -> Iterator[str]:
-    detail = need.detail.in_language(language)
-    name = need.name.in_language(language)
-    yield f"{_MARKS[need.there]}  {name}" + (f": {detail}" if detail else "")
-    if need.there is False and need.mend:
-        yield f"      → {need.mend}"
-
-
-def _document(need: Need) -> dict[str, object]:
-    return {
-        "key": need.key,
-        "result": _RESULTS[need.there],
-        "name": {"vi": need.name.vi, "en": need.name.en},
-        "detail": {"vi": need.detail.vi, "en": need.detail.en},
-        "mend": need.mend if need.there is False else None,
-    }

@@ -38,6 +38,8 @@ KEEPALIVE_SECONDS: Final = 20
 ANSWER_SECONDS: Final = 10.0
 """How long the broker may take to answer a connect, a subscribe or a publish."""
 GOODBYE_SECONDS: Final = 2.0
+ARRIVAL_SECONDS: Final = 2.0
+"""How long a message that must not arrive is waited for: many times the round trip of any line."""
 _CONNECT_SECONDS: Final = 3.0
 _LOGIN_REFUSED: Final = frozenset({4, 5, 134, 135})
 """CONNACK codes of MQTT 3.1.1 section 3.2.2.3, and what the library turns them into."""
@@ -265,18 +267,31 @@ async def _heeding_cancel(work: Awaitable[Result]) -> Result:
     return result
 
 
-async def try_login(config: AgentConfig) -> LinkProblem | None:
-    """Enter the broker and leave at once; return why that fails, None where it does not.
+async def try_login(config: AgentConfig, forbidden: str) -> tuple[LinkProblem | None, bool]:
+    """Enter the broker and leave; return why that fails, and whether ``forbidden`` came through.
 
-    Under a name of its own and without birth or will: the agent that runs is not disturbed, and
-    the hub hears nothing.
+    ``forbidden`` is a topic that this point hears and must not publish on. All this under a name
+    of its own and without birth or will: the agent that runs is not disturbed, and the hub hears
+    nothing.
     """
     name = f"doctor-{config.hub}-{config.point}-{secrets.token_hex(4)}"
     try:
-        async with _client(config.broker, name):
-            return None
+        async with _client(config.broker, name) as client:
+            return None, await _comes_back(client, forbidden)
     except (aiomqtt.MqttError, OSError, ValueError) as error:
-        return LinkProblem(_fault(error, tls=config.broker.tls), config.broker, _reason(error))
+        fault = _fault(error, tls=config.broker.tls)
+        return LinkProblem(fault, config.broker, _reason(error)), False
+
+
+async def _comes_back(client: aiomqtt.Client, topic: str) -> bool:
+    """Publish on ``topic`` and say whether it arrives; a broker that refuses does so in silence."""
+    await client.subscribe(topic, qos=1)
+    await client.publish(topic, b"", qos=1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ARRIVAL_SECONDS):
+            async for _ in client.messages:
+                return True
+    return False
 
 
 def _client(broker: Broker, identifier: str, will: aiomqtt.Will | None = None) -> aiomqtt.Client:

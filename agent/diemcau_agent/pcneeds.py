@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from diemcau_agent.devices import ExpectedDevice
-from diemcau_agent.needs import Need, same
 from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, read_consent
 from diemcau_contract.causes import Text
+from diemcau_contract.needs import Need, same
 
 _MODULES: Final = (
     "aiopjlink", "av", "numpy", "sounddevice" if sys.platform == "win32" else "pulsectl",

@@ -11,10 +11,10 @@ import pytest
 
 from diemcau_agent import pcneeds
 from diemcau_agent.__main__ import main
-from diemcau_agent.doctor import agent_needs, clock_need
-from diemcau_agent.needs import Need
+from diemcau_agent.doctor import agent_needs
 from diemcau_agent.pcneeds import linux_needs, windows_needs
 from diemcau_agent.statusfile import LineStatus
+from diemcau_contract.needs import Need, clock_need
 from tests.agent.probes import trees
 from tests.agent.probes.peers.pulse import private_pulse
 from tests.agent.probes.test_inventory import STORE, FakeRegistry
@@ -162,6 +162,35 @@ def test_the_broker_is_really_entered(tmp_path: Path, capsys: pytest.CaptureFixt
     assert results["wrong"].startswith("FAIL  Đăng nhập máy chủ MQTT: ")
     assert "password_file" in results["wrong"]
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("rule", "result"),
+    [
+        ("topic readwrite diemcau/#", "fail"),
+        ("topic read diemcau/v1/bu-dang/bom-bo/down/+", "pass"),
+    ],
+)
+def test_a_broker_that_lets_a_room_speak_for_the_hub_is_caught_at_it(
+    rule: str, result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only the hub may say is said, and must not come back."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    rules = tmp_path / "acl"
+    rules.write_text(f"{rule}\n", encoding="utf-8")
+    broker = Mosquitto(
+        program, tmp_path, ("allow_anonymous true", f"acl_file {rules}", "user root")
+    )
+    broker.start()
+    try:
+        _, text = doctor(capsys, write_config(tmp_path, broker.port), "--json")
+    finally:
+        broker.stop()
+    results = {need["key"]: need["result"] for need in json.loads(text)["needs"]}
+
+    assert (results["broker"], results["loop"], results["broker_acl"]) == ("pass", "pass", result)
 
 
 def test_a_file_that_cannot_be_used_is_the_first_thing_told(
