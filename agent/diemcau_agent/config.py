@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -20,12 +19,12 @@ from pydantic import (
 from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
+from diemcau_contract.broker_url import broker_url, check_ca_file, check_password_file
 from diemcau_contract.causes import Language
-from diemcau_contract.documents import parse_document, unreadable_problem
+from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _FORMATS: Final = {
     "camera": ("v4l2", "dshow", "rtsp", "lavfi"),
     "microphone": ("system", "lavfi"),
@@ -71,48 +70,27 @@ def load_config(file: Path) -> AgentConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([unreadable_problem(error, str(file))]) from error
-    problems = list(file_problems(text, path, str(file)))
     try:
-        document = parse_document(text, _Document, str(file))
+        document = read_document(text, str(file))
+    except DocumentError as error:
+        raise ConfigError(error.problems) from error
+    problems = list(file_problems(document, path))
+    try:
+        content = checked(document, _Document)
     except DocumentError as error:
         found = [*error.problems, *problems]
         raise ConfigError(sorted(found, key=lambda problem: problem.line)) from error
     if problems:
         raise ConfigError(problems)
-    return _config(document, path)
+    return _config(content, path)
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueMistake("không phải URL hợp lệ", f"is not a URL: {error}") from error
-    if parts.scheme not in _PORTS or not host:
-        raise ValueMistake(
-            "phải là mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
-            "must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
-        )
-    if port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueMistake(
-            "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535)",
-            "must hold nothing but scheme, host and port (1 to 65535)",
-        )
-    return parts
-
-
-def _broker_url(url: str) -> str:
-    if "@" in url:
-        # The text is not repeated: it may hold a password.
-        raise ValueMistake(
-            "không được chứa tài khoản; dùng username và password_file",
-            "must not hold a login; use username and password_file",
-        )
-    _split(url)
+def _checked_url(url: str) -> str:
+    broker_url(url)
     return url
 
 
@@ -130,7 +108,7 @@ def _address(text: str) -> str:
 
 
 class _Broker(_Strict):
-    url: Annotated[str, AfterValidator(_broker_url)]
+    url: Annotated[str, AfterValidator(_checked_url)]
     username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     password_file: Annotated[str, Field(min_length=1)] | None = None
     ca_file: Annotated[str, Field(min_length=1)] | None = None
@@ -138,15 +116,13 @@ class _Broker(_Strict):
     @field_validator("password_file")
     @classmethod
     def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("username", "") is None:
-            raise ValueMistake("cần có username đi kèm", "needs a username beside it")
+        check_password_file(value, info.data.get("username", ""))
         return value
 
     @field_validator("ca_file")
     @classmethod
     def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and str(info.data.get("url", "mqtts:")).startswith("mqtt:"):
-            raise ValueMistake("chỉ dùng với mqtts://", "is of use with mqtts:// only")
+        check_ca_file(value, info.data.get("url", "mqtts:"))
         return value
 
 
@@ -204,7 +180,7 @@ class _Document(_Strict):
     state_directory: Annotated[str, Field(min_length=1)]
     language: Language = "vi"
     measure: _Measure = _Measure()
-    opening_allowed: StrictBool = True
+    opening_allowed: bool = True
     devices: tuple[_Device, ...] = Field(default=(), max_length=64)
 
     @field_validator("devices")
@@ -238,15 +214,15 @@ def _config(document: _Document, path: Path) -> AgentConfig:
 
 
 def _broker(broker: _Broker, path: Path) -> Broker:
-    url = _split(broker.url)
+    url = broker_url(broker.url)
     password = None
     if broker.password_file is not None:
         secret = beside(path, broker.password_file).read_text(encoding="utf-8")
         password = secret.strip().splitlines()[0]
     return Broker(
-        host=url.hostname or "",
-        port=url.port or _PORTS[url.scheme],
-        tls=url.scheme == "mqtts",
+        host=url.host,
+        port=url.port,
+        tls=url.tls,
         username=broker.username,
         password=password,
         ca_file=beside(path, broker.ca_file) if broker.ca_file else None,

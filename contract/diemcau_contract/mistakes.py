@@ -75,8 +75,16 @@ _SYNTAX: Final[Sequence[tuple[str, str]]] = (
     (r"expected <block end>, but found (.+)", "thụt lề sai, gặp {0}"),
     (r"expected the node content, but found (.+)", "thiếu giá trị, gặp {0}"),
     (r"expected (',' or '.'), but got (.+)", "thiếu {0}, gặp {1}"),
-    (r"day is out of range for month", "không có ngày này trong tháng"),
-    (r"month must be in 1\.\.12", "tháng phải từ 1 đến 12"),
+    (r"a value contains itself", "giá trị chứa chính nó"),
+    (r"values are nested more than (\d+) levels deep", "các giá trị lồng nhau sâu quá {0} cấp"),
+    (r"there are more than (\d+) values", "có hơn {0} giá trị"),
+    (r"the number is too large", "số quá lớn"),
+    (r"the value cannot be read", "không đọc được giá trị"),
+    (r"but found another document", "tệp có hơn một tài liệu ('---')"),
+    (r"found unhashable key", "khóa phải là văn bản"),
+    (r"a character is not valid", "có ký tự không hợp lệ"),
+    (r"could not determine a constructor for the tag (.+)", "không dùng được thẻ {0}"),
+    (r"found undefined alias '(.+)'", "dùng *{0} nhưng chưa có &{0}"),
 )
 """The library's words for the mistakes that are made most, and Vietnamese ones."""
 

@@ -21,7 +21,7 @@ from diemcau_contract.codec import encode
 from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.topics import Down, down
 from diemcau_server import __version__, secret_files
-from diemcau_server.config import ServerConfig
+from diemcau_server.config import EMBEDDED, ServerConfig
 from diemcau_server.coordinator import Coordinator
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import PublishError, ServerError, StartError
@@ -205,7 +205,7 @@ class Server:
 
     async def _broker_address(self) -> BrokerAddress:
         config = self._config
-        if config.broker.url != "embedded":
+        if config.broker.url != EMBEDDED:
             return BrokerAddress.of(
                 config.broker.url,
                 config.broker.username,

@@ -1,5 +1,6 @@
 """The server's file: what it gives, and what is said of each mistake."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,9 +14,10 @@ from diemcau_server.__main__ import EXIT_OK, EXIT_USAGE, main
 from diemcau_server.config import load_config
 from diemcau_server.secret_files import make_token
 from tests.privileges import make_unreadable, run_bound_by_modes
-from tests.server.district import FILE
+from tests.server.district import FILE, district
 
 BAD = Path(__file__).parent / "bad"
+AUTHORITY = Path(__file__).parents[1] / "authority.pem"
 REAL = Path(__file__).parents[2] / "config" / "bu-dang.yaml"
 
 MESSAGES: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +34,21 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     "broker_url": (
         ":2: broker.url: must be 'embedded', mqtt://HOST[:PORT] or "
         "mqtts://HOST[:PORT] (got 'http://broker:1883')",
+    ),
+    "cycle": (":3: not valid YAML: a value contains itself",),
+    "dates": (
+        ":7: hubs[0].points[0].maintenance_until: the year must be 2000 to 2199 (got '0001-01-01')",
+        ":15: sessions[0].start: there is no such date or time (got '2026-02-31T07:30:00')",
+        ":15: sessions[0].end: there is no such date or time (got '2026-03-01 25:00:00')",
+        ":16: sessions[1].start: the year must be 2000 to 2199 (got '0001-01-01T00:00:00')",
+        ":16: sessions[1].end: the year must be 2000 to 2199 (got '9999-12-31T23:59:59-12:00')",
+        ":17: sessions[2].start: must be a date and time such as 2026-03-14T07:30:00 "
+        "(got 20260314)",
+        ":17: sessions[2].end: the year must be 2000 to 2199 (got '2200-01-01')",
+        ":18: sessions[3].end: must be after start (2026-03-14T07:30:00Z)",
+        ":19: sessions[4].end: must be after start (2026-03-14T11:00:00)",
+        ":20: unknown: unknown key; allowed: broker, default_profile, http, hubs, measure, "
+        "profiles, report_interval_seconds, schema, sessions, state_directory, store, timezone",
     ),
     "default_profile": (":2: default_profile: unknown profile 'q'; known: p",),
     "duplicate_id": (":11: profiles[1].id: duplicate id 'p' (first on line 7)",),
@@ -74,6 +91,19 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     "timezone": (
         ":2: timezone: unknown timezone 'Asia/Bu_Dang'; expected a name such as 'Asia/Ho_Chi_Minh'",
     ),
+    "too_deep": (":2: not valid YAML: values are nested more than 50 levels deep",),
+    "types": (
+        ":2: http.port: must be a whole number (got '8080')",
+        ":2: http.ndt7: must be true or false (got 'yes')",
+        ":3: measure.processes: must be a whole number (got 2.0)",
+        ":3: measure.packets_per_second: must be a number (got True)",
+        ":3: measure.max_bits_per_second: must be a number (got '1e9')",
+        ":4: default_profile: must be text (got 7)",
+        ":6: hubs[0].name: must be text (got 5)",
+        ":6: hubs[0].points[0].enabled: must be true or false (got 1)",
+        ":10: profiles[0].up.audio_bits_per_second: must be a whole number (got '64000')",
+        ":10: profiles[0].down.audio_bits_per_second: must be a whole number (got '64000')",
+    ),
     "unknown_key": (":2: http.prot: unknown key; did you mean 'port'?",),
     "wrong_type": (":2: report_interval_seconds: must be a number (got 'often')",),
     "wrong_version": (":1: schema: must be 'diemcau.server/1' (got 'diemcau.server/9')",),
@@ -94,6 +124,22 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     "broker_url": (
         ":2: broker.url: phải là 'embedded', mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT] "
         "(đang là 'http://broker:1883')",
+    ),
+    "cycle": (":3: sai cú pháp YAML: giá trị chứa chính nó",),
+    "dates": (
+        ":7: hubs[0].points[0].maintenance_until: năm phải từ 2000 đến 2199 (đang là '0001-01-01')",
+        ":15: sessions[0].start: ngày hoặc giờ này không có trong lịch "
+        "(đang là '2026-02-31T07:30:00')",
+        ":15: sessions[0].end: ngày hoặc giờ này không có trong lịch "
+        "(đang là '2026-03-01 25:00:00')",
+        ":16: sessions[1].start: năm phải từ 2000 đến 2199 (đang là '0001-01-01T00:00:00')",
+        ":16: sessions[1].end: năm phải từ 2000 đến 2199 (đang là '9999-12-31T23:59:59-12:00')",
+        ":17: sessions[2].start: phải là ngày giờ như 2026-03-14T07:30:00 (đang là 20260314)",
+        ":17: sessions[2].end: năm phải từ 2000 đến 2199 (đang là '2200-01-01')",
+        ":18: sessions[3].end: phải sau start (2026-03-14T07:30:00Z)",
+        ":19: sessions[4].end: phải sau start (2026-03-14T11:00:00)",
+        ":20: unknown: không có khóa này; chỉ có: broker, default_profile, http, hubs, measure, "
+        "profiles, report_interval_seconds, schema, sessions, state_directory, store, timezone",
     ),
     "default_profile": (":2: default_profile: không tìm thấy 'q' trong các mức đo; đang có: p",),
     "duplicate_id": (":11: profiles[1].id: trùng mã 'p' (lần đầu ở dòng 7)",),
@@ -138,6 +184,19 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     ),
     "syntax": (":4: sai cú pháp YAML: thiếu giá trị, gặp cuối tệp",),
     "timezone": (":2: timezone: không có múi giờ 'Asia/Bu_Dang'; ghi tên như 'Asia/Ho_Chi_Minh'",),
+    "too_deep": (":2: sai cú pháp YAML: các giá trị lồng nhau sâu quá 50 cấp",),
+    "types": (
+        ":2: http.port: phải là số nguyên (đang là '8080')",
+        ":2: http.ndt7: phải là true hoặc false (đang là 'yes')",
+        ":3: measure.processes: phải là số nguyên (đang là 2.0)",
+        ":3: measure.packets_per_second: phải là số (đang là True)",
+        ":3: measure.max_bits_per_second: phải là số (đang là '1e9')",
+        ":4: default_profile: phải là văn bản (đang là 7)",
+        ":6: hubs[0].name: phải là văn bản (đang là 5)",
+        ":6: hubs[0].points[0].enabled: phải là true hoặc false (đang là 1)",
+        ":10: profiles[0].up.audio_bits_per_second: phải là số nguyên (đang là '64000')",
+        ":10: profiles[0].down.audio_bits_per_second: phải là số nguyên (đang là '64000')",
+    ),
     "unknown_key": (":2: http.prot: không có khóa này; có phải ý bạn là 'port'?",),
     "wrong_type": (":2: report_interval_seconds: phải là số (đang là 'often')",),
     "wrong_version": (":1: schema: phải là 'diemcau.server/1' (đang là 'diemcau.server/9')",),
@@ -332,3 +391,124 @@ def test_problems_are_listed_under_a_headline(
     shown = capsys.readouterr()
     told = [f"  {file}{text}".replace("{bad}", str(BAD)) for text in messages["all_at_once"]]
     assert (shown.out, shown.err.splitlines()) == ("", [headline, *told])
+
+
+@pytest.mark.parametrize(("language", "messages"), [("vi", VIETNAMESE), ("en", MESSAGES)])
+@pytest.mark.parametrize("name", ["cycle", "dates", "too_deep", "types"])
+@pytest.mark.parametrize("more", [[], ["--check-only"]])
+def test_no_file_ends_the_command_by_a_fault(
+    more: list[str],
+    name: str,
+    language: str,
+    messages: Mapping[str, tuple[str, ...]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Dates beyond the calendar and values without end are mistakes like all others: 2."""
+    file = BAD / f"{name}.yaml"
+    assert main(["run", "--config", str(file), "--lang", language, *more]) == EXIT_USAGE
+    told = [f"  {file}{text}" for text in messages[name]]
+    assert capsys.readouterr().err.splitlines()[1:] == told
+
+
+NO_URL = Text(
+    "không phải URL hợp lệ, như mqtt://HOST[:PORT] với cổng từ 1 đến 65535",
+    "is not a URL such as mqtt://HOST[:PORT] with a port of 1 to 65535",
+)
+NO_HOST = Text(
+    "phải là mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
+    "must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
+)
+NO_MORE = Text(
+    "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535)",
+    "must hold nothing but scheme, host and port (1 to 65535)",
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("mqtt://h:99999", NO_URL),
+        ("mqtt://h:abc", NO_URL),
+        ("mqtt://[::1", NO_URL),
+        ("mqtt://a..b", NO_URL),
+        ("mqtt://:1883", NO_HOST),
+        ("mqtt://h:0", NO_MORE),
+        ("mqtt://h x", NO_MORE),
+        ("mqtts://h/path", NO_MORE),
+    ],
+)
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_a_broker_that_cannot_be_reached_is_no_valid_file(
+    language: Language, url: str, what: Text, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the session with the broker would trip over is told at the start; exit code 2."""
+    file = tmp_path / "district.yaml"
+    file.write_text(f"{FILE}broker: {{url: '{url}'}}\n", encoding="utf-8")
+    assert main(["run", "--config", str(file), "--lang", language, "--check-only"]) == EXIT_USAGE
+    said = f"{file}:{FILE.count(chr(10)) + 1}: broker.url: {what.in_language(language)}"
+    got = {"vi": "đang là", "en": "got"}[language]
+    assert capsys.readouterr().err.splitlines()[1:] == [f"  {said} ({got} '{url}')"]
+
+
+@pytest.mark.parametrize(
+    ("broker", "content", "what"),
+    [
+        ("{url: 'mqtts://h', ca_file: ca.pem}", None,
+         Text("{ca} không đọc được: không có tệp này", "{ca} cannot be read: "
+              "No such file or directory")),
+        ("{url: 'mqtts://h', ca_file: ca.pem}", "no certificate",
+         Text("{ca} không chứa chứng thư PEM nào dùng được",
+              "{ca} holds no usable PEM certificate")),
+        ("{url: 'mqtt://h', ca_file: ca.pem}", None,
+         Text("chỉ dùng với mqtts:// (đang là 'ca.pem')",
+              "is of use with mqtts:// only (got 'ca.pem')")),
+        ("{url: 'mqtts://h', password_file: ca.pem}", None,
+         Text("cần có username đi kèm (đang là 'ca.pem')",
+              "needs a username beside it (got 'ca.pem')")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_the_files_of_the_broker_are_looked_at(
+    language: Language,
+    broker: str,
+    content: str | None,
+    what: Text,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A certificate authority that is not there, or none, is a problem of its line; exit code 2."""
+    file, ca = tmp_path / "district.yaml", tmp_path / "ca.pem"
+    if content is not None:
+        ca.write_text(content, encoding="utf-8")
+    file.write_text(f"{FILE}broker: {broker}\n", encoding="utf-8")
+    assert main(["run", "--config", str(file), "--lang", language]) == EXIT_USAGE
+    key = "ca_file" if "ca_file" in broker else "password_file"
+    said = what.in_language(language).format(ca=ca)
+    place = f"{file}:{FILE.count(chr(10)) + 1}: broker.{key}"
+    assert capsys.readouterr().err.splitlines()[1] == f"  {place}: {said}"
+
+
+def test_a_certificate_authority_is_taken(tmp_path: Path) -> None:
+    """A file with a certificate, whatever else it says, is the broker's authority."""
+    shutil.copy(AUTHORITY, tmp_path)
+    config = district(tmp_path, f"{FILE}broker: {{url: 'mqtts://h', ca_file: {AUTHORITY.name}}}\n")
+    assert config.broker_ca_file == tmp_path / AUTHORITY.name
+
+
+def test_times_with_and_without_an_offset_are_compared(tmp_path: Path) -> None:
+    """A session may be written in either way; a date alone is its first minute."""
+    text = FILE.replace("start: 2026-03-14 07:00:00", "start: 2026-03-14T00:00:00Z")
+    text = text.replace("end: 2026-03-14 11:00:00", "end: 2026-03-14 07:00:01")
+    config = district(tmp_path, text.replace("start: 2026-03-15 07:00:00", "start: 2026-03-15"))
+    assert [(one.start.isoformat(), one.end.isoformat()) for one in config.sessions] == [
+        ("2026-03-14T00:00:00+00:00", "2026-03-14T00:00:01+00:00"),
+        ("2026-03-14T17:00:00+00:00", "2026-03-15T04:00:00+00:00"),
+    ]
+
+
+@pytest.mark.parametrize("start", ["2000-01-01T00:00:00+14:00", "2199-12-31 23:59:59-12:00"])
+def test_the_first_and_last_years_are_taken(start: str, tmp_path: Path) -> None:
+    """The bounds themselves are no mistake, with any offset."""
+    file = FILE.replace("maintenance_until: 2026-03-20 08:00:00", f"maintenance_until: {start}")
+    until = district(tmp_path, file).hubs[0].points[4].maintenance_until
+    assert until == datetime.fromisoformat(start)
