@@ -95,6 +95,17 @@ _UNREADABLE: Final[Mapping[int, str]] = {
     errno.EISDIR: "đây là thư mục",
     errno.ENOTDIR: "đường dẫn đi qua một tệp",
 }
+_UNWRITABLE: Final[Mapping[int, str]] = {
+    errno.ENOENT: "không tạo được ở đây",
+    errno.EACCES: "không có quyền ghi",
+    errno.EPERM: "không có quyền ghi",
+    errno.EEXIST: "đây là một tệp",
+    errno.EISDIR: "đây là thư mục",
+    errno.ENOTDIR: "đường dẫn đi qua một tệp",
+    errno.ENAMETOOLONG: "tên quá dài",
+    errno.EROFS: "ổ đĩa chỉ cho đọc",
+    errno.ENOSPC: "ổ đĩa đã đầy",
+}
 
 
 def mistake_text(detail: ErrorDetails) -> Text:
@@ -141,6 +152,12 @@ def unreadable_text(error: OSError | UnicodeDecodeError) -> Text:
         return Text("không phải văn bản UTF-8", "not UTF-8 text")
     reason = error.strerror or str(error)
     return Text(_UNREADABLE.get(error.errno or 0, reason), reason)
+
+
+def unwritable_text(error: OSError) -> Text:
+    """Say why a file or a directory cannot be made or written."""
+    reason = error.strerror or str(error)
+    return Text(_UNWRITABLE.get(error.errno or 0, reason), reason)
 
 
 def _allowed(detail: ErrorDetails) -> Text:
