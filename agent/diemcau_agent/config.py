@@ -19,7 +19,12 @@ from pydantic import (
 from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
-from diemcau_contract.broker_url import broker_url, check_ca_file, check_password_file
+from diemcau_contract.broker_url import (
+    broker_url,
+    check_ca_file,
+    check_host,
+    check_password_file,
+)
 from diemcau_contract.causes import Language
 from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
@@ -98,6 +103,7 @@ def _address(text: str) -> str:
     try:
         parts = urlsplit(f"//{text}")
         good = bool(parts.hostname and parts.port) and parts.netloc == text and "@" not in text
+        check_host(parts.hostname or "")
     except ValueError:
         good = False
     if not good:

@@ -39,7 +39,7 @@ def broker_url(url: str) -> BrokerUrl:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-        (host or "").encode("idna")  # what the system would do with it, and fail
+        check_host(host or "")
     except ValueError as error:
         raise ValueMistake(
             "không phải URL hợp lệ, như mqtt://HOST[:PORT] với cổng từ 1 đến 65535",
@@ -57,6 +57,20 @@ def broker_url(url: str) -> BrokerUrl:
             "must hold nothing but scheme, host and port (1 to 65535)",
         )
     return BrokerUrl(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
+
+
+def check_host(host: str) -> None:
+    """See that ``host`` can be looked up; whether it is there is another matter.
+
+    Raises:
+        ValueMistake: it cannot.
+    """
+    try:
+        host.encode("idna")  # as the system's look-up does, which has no clear words for it
+    except UnicodeError as error:
+        raise ValueMistake(
+            "không phải tên máy hay địa chỉ IP", "is no host name and no IP address"
+        ) from error
 
 
 def check_ca_file(ca_file: str | None, url: str) -> None:

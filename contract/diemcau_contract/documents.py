@@ -94,6 +94,12 @@ def checked(document: Document, model: type[Model]) -> Model:
     return value
 
 
+def value_mistakes(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, Text]]:
+    """Return what is wrong with values that are no ``model``, each with its dotted place."""
+    details = error.errors(include_url=False, include_input=True)
+    return [(_dotted(detail["loc"]), _sentence(detail, model)) for detail in details]
+
+
 def parse_document(text: str, model: type[Model], file: str) -> Model:
     """Read YAML ``text`` into ``model``, as ``read_document`` and ``checked`` do.
 

@@ -19,7 +19,12 @@ from pydantic import (
     model_validator,
 )
 
-from diemcau_contract.broker_url import broker_url, check_ca_file, check_password_file
+from diemcau_contract.broker_url import (
+    broker_url,
+    check_ca_file,
+    check_host,
+    check_password_file,
+)
 from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
@@ -44,6 +49,14 @@ def _broker_url(url: str) -> str:
         )
     broker_url(url)
     return url
+
+
+def _host(host: str) -> str:
+    check_host(host)
+    return host
+
+
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
 
 
 def _store_url(url: str) -> str:
@@ -86,7 +99,7 @@ class HttpConfig(_Section):
     ``ndt7`` lets whoever reaches the port fill the hub's line for ten seconds (decision 0020).
     """
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Host = "127.0.0.1"
     port: Port = 8080
     token_file: str = Field(default="token", min_length=1)
     ndt7: bool = False
@@ -147,10 +160,10 @@ class MeasureConfig(_Section):
     Each of ``processes`` has a port of its own, from ``port`` on; with port 0 free ones.
     """
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Host = "127.0.0.1"
     port: Port = 8620
     processes: int = Field(default=1, ge=1, le=16)
-    advertise_host: str | None = None
+    advertise_host: Host | None = None
     packets_per_second: float = Field(default=2, gt=0, le=50)
     max_bits_per_second: float = Field(default=1e9, ge=1e5, le=1e11)
     capacity_max_bits_per_second: int = Field(default=250_000_000, ge=1_000_000, le=10**9)

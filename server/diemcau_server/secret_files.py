@@ -8,7 +8,7 @@ from pathlib import Path
 from diemcau_contract.causes import Text
 from diemcau_contract.documents import Document
 from diemcau_contract.errors import Problem
-from diemcau_contract.mistakes import unreadable_text
+from diemcau_contract.mistakes import unreadable_text, unwritable_text
 from diemcau_server.errors import StartError
 
 _TOKEN_PLACE = ("http", "token_file")
@@ -58,9 +58,10 @@ def make_token(path: Path) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(token + "\n")
     except OSError as error:
+        why = unwritable_text(error)
         message = Text(
-            f"không ghi được tệp mã truy cập {path}: {error.strerror}",
-            f"cannot write the token file {path}: {error.strerror}",
+            f"không ghi được tệp mã truy cập {path}: {why.vi}",
+            f"cannot write the token file {path}: {why.en}",
         )
         raise StartError(message) from error
     return token

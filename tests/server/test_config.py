@@ -54,6 +54,11 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     "duplicate_id": (":11: profiles[1].id: duplicate id 'p' (first on line 7)",),
     "duplicate_key": (":3: timezone: key given twice (first on line 2); keep one",),
     "duplicate_point": (":8: hubs[0].points[1].id: duplicate point id 'bom-bo' (first on line 7)",),
+    "hosts": (
+        ":2: http.host: is no host name and no IP address (got 'a..b')",
+        ":3: measure.host: must have at least 1 character(s) (got '')",
+        ":3: measure.advertise_host: is no host name and no IP address (got 'a..b')",
+    ),
     "limit_out_of_range": (":11: profiles[0].limits.loss_ratio.bad: must be at most 1 (got 1.5)",),
     "limits_reversed": (
         ":11: profiles[0].limits.loss_ratio: warn (0.5) must not be above bad (0.1)",
@@ -145,6 +150,11 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     "duplicate_id": (":11: profiles[1].id: trùng mã 'p' (lần đầu ở dòng 7)",),
     "duplicate_key": (":3: timezone: khóa bị ghi hai lần (lần đầu ở dòng 2); chỉ giữ một",),
     "duplicate_point": (":8: hubs[0].points[1].id: trùng mã điểm cầu 'bom-bo' (lần đầu ở dòng 7)",),
+    "hosts": (
+        ":2: http.host: không phải tên máy hay địa chỉ IP (đang là 'a..b')",
+        ":3: measure.host: phải có ít nhất 1 ký tự (đang là '')",
+        ":3: measure.advertise_host: không phải tên máy hay địa chỉ IP (đang là 'a..b')",
+    ),
     "limit_out_of_range": (
         ":11: profiles[0].limits.loss_ratio.bad: không được lớn hơn 1 (đang là 1.5)",
     ),
