@@ -19,12 +19,7 @@ from pydantic import (
 from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
-from diemcau_contract.broker_url import (
-    broker_url,
-    check_ca_file,
-    check_host,
-    check_password_file,
-)
+from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
 from diemcau_contract.causes import Language
 from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
@@ -94,11 +89,6 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _checked_url(url: str) -> str:
-    broker_url(url)
-    return url
-
-
 def _address(text: str) -> str:
     try:
         parts = urlsplit(f"//{text}")
@@ -111,25 +101,6 @@ def _address(text: str) -> str:
             "phải là HOST:PORT, cổng từ 1 đến 65535", "must be HOST:PORT, the port 1 to 65535"
         )
     return text
-
-
-class _Broker(_Strict):
-    url: Annotated[str, AfterValidator(_checked_url)]
-    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    password_file: Annotated[str, Field(min_length=1)] | None = None
-    ca_file: Annotated[str, Field(min_length=1)] | None = None
-
-    @field_validator("password_file")
-    @classmethod
-    def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
-        check_password_file(value, info.data.get("username", ""))
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        check_ca_file(value, info.data.get("url", "mqtts:"))
-        return value
 
 
 class _Measure(_Strict):
@@ -182,7 +153,7 @@ class _Document(_Strict):
     schema_: Literal["diemcau.agent/1"] = Field(alias="schema")
     hub: Identifier
     point: Identifier
-    broker: _Broker
+    broker: BrokerSection
     state_directory: Annotated[str, Field(min_length=1)]
     language: Language = "vi"
     measure: _Measure = _Measure()
@@ -219,7 +190,7 @@ def _config(document: _Document, path: Path) -> AgentConfig:
     )
 
 
-def _broker(broker: _Broker, path: Path) -> Broker:
+def _broker(broker: BrokerSection, path: Path) -> Broker:
     url = broker_url(broker.url)
     password = None
     if broker.password_file is not None:

@@ -3,8 +3,17 @@
 import re
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from diemcau_contract.causes import Text
 from diemcau_contract.errors import ValueMistake
@@ -73,24 +82,35 @@ def check_host(host: str) -> None:
         ) from error
 
 
-def check_ca_file(ca_file: str | None, url: str) -> None:
-    """See that a certificate authority is named for a connection by TLS only.
-
-    Raises:
-        ValueMistake: it is not.
-    """
-    if ca_file is not None and not url.lower().startswith("mqtts:"):
-        raise ValueMistake("chỉ dùng với mqtts://", "is of use with mqtts:// only")
+def _checked(url: str) -> str:
+    broker_url(url)
+    return url
 
 
-def check_password_file(password_file: str | None, username: str | None) -> None:
-    """See that a password comes with a user name.
+class BrokerSection(BaseModel):
+    """The section ``broker`` of a file, as far as both programs have it."""
 
-    Raises:
-        ValueMistake: it does not.
-    """
-    if password_file is not None and username is None:
-        raise ValueMistake("cần có username đi kèm", "needs a username beside it")
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, AfterValidator(_checked)]
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("password_file")
+    @classmethod
+    def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("username", "") is None:
+            raise ValueMistake("cần có username đi kèm", "needs a username beside it")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        url = info.data.get("url", "mqtts:")
+        if value is not None and not url.lower().startswith("mqtts:"):
+            raise ValueMistake("chỉ dùng với mqtts://", "is of use with mqtts:// only")
+        return value
 
 
 def ca_content_mistake(content: bytes) -> Text | None:

@@ -14,17 +14,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from diemcau_contract.broker_url import (
-    broker_url,
-    check_ca_file,
-    check_host,
-    check_password_file,
-)
+from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
 from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
@@ -105,7 +98,7 @@ class HttpConfig(_Section):
     ndt7: bool = False
 
 
-class BrokerConfig(_Section):
+class BrokerConfig(BrokerSection):
     """The MQTT broker: ``embedded`` (loopback only), ``mqtt://host:port``, ``mqtts://host:port``.
 
     ``port`` counts for ``embedded`` alone; 0 takes a free one.
@@ -113,21 +106,6 @@ class BrokerConfig(_Section):
 
     url: Annotated[str, AfterValidator(_broker_url)] = EMBEDDED
     port: Port = 1883
-    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    password_file: Annotated[str, Field(min_length=1)] | None = None
-    ca_file: Annotated[str, Field(min_length=1)] | None = None
-
-    @field_validator("password_file")
-    @classmethod
-    def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
-        check_password_file(value, info.data.get("username", ""))
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        check_ca_file(value, info.data.get("url", "mqtts:"))
-        return value
 
 
 class StoreConfig(_Section):
