@@ -46,7 +46,8 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
         ":18: sessions[3].end: must be after start (2026-03-14T07:30:00Z)",
         ":19: sessions[4].end: must be after start (2026-03-14T11:00:00)",
         ":20: unknown: unknown key; allowed: broker, default_profile, http, hubs, measure, "
-        "profiles, report_interval_seconds, schema, sessions, silent_after_seconds, state_directory, store, timezone",
+        "profiles, report_interval_seconds, schema, sessions, silent_after_seconds, "
+        "state_directory, store, timezone",
     ),
     "default_profile": (":2: default_profile: unknown profile 'q'; known: p",),
     "duplicate_id": (":11: profiles[1].id: duplicate id 'p' (first on line 7)",),
@@ -142,7 +143,8 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
         ":18: sessions[3].end: phải sau start (2026-03-14T07:30:00Z)",
         ":19: sessions[4].end: phải sau start (2026-03-14T11:00:00)",
         ":20: unknown: không có khóa này; chỉ có: broker, default_profile, http, hubs, measure, "
-        "profiles, report_interval_seconds, schema, sessions, silent_after_seconds, state_directory, store, timezone",
+        "profiles, report_interval_seconds, schema, sessions, silent_after_seconds, "
+        "state_directory, store, timezone",
     ),
     "default_profile": (":2: default_profile: không tìm thấy 'q' trong các mức đo; đang có: p",),
     "duplicate_id": (":11: profiles[1].id: trùng mã 'p' (lần đầu ở dòng 7)",),
