@@ -15,6 +15,7 @@ from diemcau_agent import __version__
 from diemcau_agent.config import AgentConfig, load_config
 from diemcau_agent.errors import AgentError, ExitCode, UsageError
 from diemcau_agent.probes.table import probe_names
+from diemcau_agent.statedirectory import check_state_directory, held_state_directory
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError
@@ -134,11 +135,13 @@ def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
 def _run_with(config: AgentConfig, parsed: argparse.Namespace, language: Language) -> ExitCode:
     match parsed.command:
         case "run" if parsed.check_only:
+            check_state_directory(config)
             print(_say("valid", language))
         case "run":
             from diemcau_agent.app import run_agent  # noqa: PLC0415  # MQTT only where it is used
 
-            run_agent(config)
+            with held_state_directory(config):
+                run_agent(config)
         case "status":
             from diemcau_agent.status import show_status  # noqa: PLC0415  # as above
 

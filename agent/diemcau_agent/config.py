@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -24,12 +23,12 @@ from diemcau_agent.openings import Openings
 from diemcau_agent.probes.address import SCHEMES, checked_address
 from diemcau_agent.probes.table import HANDBOOK_ORDER, formats_of
 from diemcau_agent.signal_config import Limits, checked_hours, listening_pattern
+from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
 from diemcau_contract.causes import Language
-from diemcau_contract.documents import parse_document, unreadable_problem
+from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _WITH_LOGIN: Final = {
     "username": ("xapi",),
     "password_file": ("pjlink", "xapi"),
@@ -80,55 +79,30 @@ def load_config(file: Path) -> AgentConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([unreadable_problem(error, str(file))]) from error
-    problems = list(file_problems(text, path, str(file)))
     try:
-        document = parse_document(text, _Document, str(file))
+        document = read_document(text, str(file))
+    except DocumentError as error:
+        raise ConfigError(error.problems) from error
+    problems = list(file_problems(document, path))
+    try:
+        content = checked(document, _Document)
     except DocumentError as error:
         found = [*error.problems, *problems]
         raise ConfigError(sorted(found, key=lambda problem: problem.line)) from error
     if problems:
         raise ConfigError(problems)
-    return _config(document, path)
+    return _config(content, path)
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueMistake("không phải URL hợp lệ", f"is not a URL: {error}") from error
-    if parts.scheme not in _PORTS or not host:
-        raise ValueMistake(
-            "phải là mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
-            "must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
-        )
-    if port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueMistake(
-            "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535)",
-            "must hold nothing but scheme, host and port (1 to 65535)",
-        )
-    return parts
-
-
-def _broker_url(url: str) -> str:
-    if "@" in url:
-        # The text is not repeated: it may hold a password.
-        raise ValueMistake(
-            "không được chứa tài khoản; dùng username và password_file",
-            "must not hold a login; use username and password_file",
-        )
-    _split(url)
-    return url
-
-
 def _address(text: str) -> str:
     try:
         parts = urlsplit(f"//{text}")
         good = bool(parts.hostname and parts.port) and parts.netloc == text and "@" not in text
+        check_host(parts.hostname or "")
     except ValueError:
         good = False
     if not good:
@@ -136,27 +110,6 @@ def _address(text: str) -> str:
             "phải là HOST:PORT, cổng từ 1 đến 65535", "must be HOST:PORT, the port 1 to 65535"
         )
     return text
-
-
-class _Broker(_Strict):
-    url: Annotated[str, AfterValidator(_broker_url)]
-    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    password_file: Annotated[str, Field(min_length=1)] | None = None
-    ca_file: Annotated[str, Field(min_length=1)] | None = None
-
-    @field_validator("password_file")
-    @classmethod
-    def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("username", "") is None:
-            raise ValueMistake("cần có username đi kèm", "needs a username beside it")
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and str(info.data.get("url", "mqtts:")).startswith("mqtt:"):
-            raise ValueMistake("chỉ dùng với mqtts://", "is of use with mqtts:// only")
-        return value
 
 
 class _Measure(_Strict):
@@ -216,7 +169,7 @@ class _Device(_Strict):
     frames_per_second: Annotated[float, Field(ge=1, le=120)] | None = None
     input: Annotated[str, Field(pattern=r"^[1-6][0-9A-Z]$")] | None = None
     microphone: Identifier | None = None
-    echo_canceller: StrictBool | None = None
+    echo_canceller: bool | None = None
 
     @field_validator("source")
     @classmethod
@@ -259,11 +212,11 @@ class _Document(_Strict):
     schema_: Literal["diemcau.agent/1"] = Field(alias="schema")
     hub: Identifier
     point: Identifier
-    broker: _Broker
+    broker: BrokerSection
     state_directory: Annotated[str, Field(min_length=1)]
     language: Language = "vi"
     measure: _Measure = _Measure()
-    opening_allowed: StrictBool = True
+    opening_allowed: bool = True
     quiet_hours: tuple[Annotated[str, AfterValidator(checked_hours)], ...] = ()
     limits: Limits = Limits()
     devices: tuple[_Device, ...] = Field(default=(), max_length=64)
@@ -306,12 +259,12 @@ def _in_handbook_order(devices: tuple[_Device, ...]) -> list[_Device]:
     return sorted(devices, key=lambda device: HANDBOOK_ORDER.index(device.kind))
 
 
-def _broker(broker: _Broker, path: Path) -> Broker:
-    url = _split(broker.url)
+def _broker(broker: BrokerSection, path: Path) -> Broker:
+    url = broker_url(broker.url)
     return Broker(
-        host=url.hostname or "",
-        port=url.port or _PORTS[url.scheme],
-        tls=url.scheme == "mqtts",
+        host=url.host,
+        port=url.port,
+        tls=url.tls,
         username=broker.username,
         password=_secret(broker.password_file, path),
         ca_file=beside(path, broker.ca_file) if broker.ca_file else None,

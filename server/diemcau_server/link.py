@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiomqtt
 
+from diemcau_contract.broker_url import broker_url
 from diemcau_contract.causes import Text
 from diemcau_contract.topics import all_up
 from diemcau_server.errors import PublishError
@@ -64,10 +64,8 @@ class BrokerAddress:
         ca_file: Path | None = None,
     ) -> "BrokerAddress":
         """Take ``mqtt://host[:port]`` or ``mqtts://host[:port]`` apart."""
-        parts = urlsplit(url)
-        tls = parts.scheme == "mqtts"
-        port = parts.port or (8883 if tls else 1883)
-        return cls(parts.hostname or "", port, tls, username, password, ca_file)
+        parts = broker_url(url)
+        return cls(parts.host, parts.port, parts.tls, username, password, ca_file)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

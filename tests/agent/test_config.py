@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -107,23 +108,30 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     ("broker", "vi", "en"),
     [
         ("{url: 'mqtt://h:99999'}",
-         "không phải URL hợp lệ (đang là 'mqtt://h:99999')",
-         "is not a URL: Port out of range 0-65535 (got 'mqtt://h:99999')"),
+         "không phải URL hợp lệ, như mqtt://HOST[:PORT] với cổng từ 1 đến 65535 "
+         "(đang là 'mqtt://h:99999')",
+         "is not a URL such as mqtt://HOST[:PORT] with a port of 1 to 65535 "
+         "(got 'mqtt://h:99999')"),
         ("{url: 'mqtt://h/a'}",
          "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535) "
          "(đang là 'mqtt://h/a')",
          "must hold nothing but scheme, host and port (1 to 65535) (got 'mqtt://h/a')"),
-        ("{url: 'mqtt://h', ca_file: agent.yaml}",
-         "chỉ dùng với mqtts:// (đang là 'agent.yaml')",
-         "is of use with mqtts:// only (got 'agent.yaml')"),
+        ("{url: 'mqtt://h', ca_file: authority.pem}",
+         "chỉ dùng với mqtts:// (đang là 'authority.pem')",
+         "is of use with mqtts:// only (got 'authority.pem')"),
+        ("{url: 'mqtts://h', ca_file: agent.yaml}",
+         "{folder}/agent.yaml không chứa chứng thư PEM nào dùng được",
+         "{folder}/agent.yaml holds no usable PEM certificate"),
     ],
 )  # fmt: skip
 def test_a_broker_that_cannot_be(broker: str, vi: str, en: str, tmp_path: Path) -> None:
     """Each mistake in the broker's section is told in both languages."""
     file = good_file(tmp_path, broker)
+    shutil.copy(ROOT / "tests" / "authority.pem", tmp_path)
     with pytest.raises(ConfigError) as caught:
         load_config(file)
-    assert [problem.what for problem in caught.value.problems] == [Text(vi, en)]
+    told = Text(vi.replace("{folder}", str(tmp_path)), en.replace("{folder}", str(tmp_path)))
+    assert [problem.what for problem in caught.value.problems] == [told]
 
 
 def test_what_is_asked_of_a_microphone(tmp_path: Path) -> None:
@@ -362,3 +370,30 @@ def test_mistakes_of_equipment_are_told_without_its_logins(tmp_path: Path) -> No
         "agent.yaml:26: devices[4].source.password_file: nowhere.pass cannot be read: "
         "No such file or directory",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "said"),
+    [
+        ("a: &a [*a]", "vi", "1: sai cú pháp YAML: giá trị chứa chính nó"),
+        ("a: &a [*a]", "en", "1: not valid YAML: a value contains itself"),
+        ("[" * 5000, "vi", "1: sai cú pháp YAML: các giá trị lồng nhau sâu quá 50 cấp"),
+        ("[" * 5000, "en", "1: not valid YAML: values are nested more than 50 levels deep"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run"], ["run", "--check-only"], ["check"], ["status"]])
+def test_values_without_end_are_a_problem_of_the_file(
+    command: list[str],
+    text: str,
+    language: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They are refused with their line, and are no fault of the program; exit code 2."""
+    file = tmp_path / "agent.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--config", str(file), "--lang", language])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [f"  {file}:{said}"]

@@ -55,8 +55,11 @@ async def test_a_rejected_report_is_not_sent_again(broker: Mosquitto, tmp_path: 
         async with running_agent(tmp_path, broker.port, Pace()) as agent:
             (report,) = await hub.wait_for(Report)
             rejected = RejectedReport(seq=report.seq, reason="unknown_point")
+            hub.acknowledges = True  # of what may follow; a second copy would be seen
             await hub.say(Down.ACK, Ack(boot_id=report.boot_id, rejected=(rejected,)))
             await until_empty(agent)
+            copies = [one for one in hub.heard if isinstance(one, Report) and one.seq == report.seq]
+            assert len(copies) == 1
 
 
 async def test_the_backlog_follows_the_live_report(broker: Mosquitto, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ comes up. A test has run, with the capacity of both lines. So there is something
 panel, also for those that are about faults.
 """
 
+import json
 import math
 import re
 import threading
@@ -38,6 +39,7 @@ DASHBOARDS = dashboards()
 LOSSY, COVERED, NEVER_SEEN = POINTS = ("bom-bo", "dak-nhau", "duc-phong")
 LOSS_RATIO = 0.2
 HAND_BEFORE_IT = {"format": "lavfi", "url": storyline(1).cameras["covered"]}
+TRIES = 3
 LEAST_WATCHED_SECONDS = 16
 """The board looks back in steps of 15 s; one of them must fall into what Prometheus has seen."""
 
@@ -99,8 +101,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             district.start_agent(LOSSY, measure={"address": line})
             district.start_agent(COVERED, devices=[{**ROOM[0], "source": HAND_BEFORE_IT}, ROOM[1]])
             prometheus.wait_for(f'count(diemcau_agent_info{{point!="{NEVER_SEEN}"}})', {2})
-            tested = district.command("test-line", LOSSY, COVERED, "--quick", "--capacity")
-            assert tested.returncode == 1, tested.stdout + tested.stderr
+            tested_both(district)
             prometheus.wait_for(f'diemcau_point_cause{{point="{COVERED}",cause="covered"}}', {1})
             prometheus.wait_for(f'count(diemcau_device_ok{{point="{COVERED}"}} == 0)', {1})
             prometheus.wait_for("count(diemcau_hub_line_last_test_timestamp_seconds)", {1})
@@ -109,6 +110,17 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             yield Watched(prometheus, since, time.time(), _values(prometheus))
         finally:
             district.stop()
+
+
+def tested_both(district: District) -> None:
+    """Test both points; again where the machine was too busy, as such a test says itself."""
+    for _ in range(TRIES):
+        tested = district.command("test-line", LOSSY, COVERED, "--quick", "--capacity", "--json")
+        assert tested.returncode == 1, tested.stdout + tested.stderr
+        causes = {one["point"]: one["cause"] for one in json.loads(tested.stdout)["points"]}
+        if "pc_busy" not in causes.values():
+            break
+    assert causes == {LOSSY: "own_line_up", COVERED: "covered"}
 
 
 def _values(prometheus: Prometheus) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from diemcau_contract.causes import Text
 from diemcau_contract.topics import all_down
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import BrokerError, PublishError
@@ -170,8 +171,12 @@ async def test_a_taken_port_is_one_sentence() -> None:
         port = other.getsockname()[1]
         with pytest.raises(BrokerError) as caught:
             await EmbeddedBroker(port).start()
-    told = f"the embedded broker cannot listen on 127.0.0.1:{port}: Address already in use"
-    assert str(caught.value) == told
+    assert caught.value.text == Text(
+        f"broker kèm theo không mở được cổng 127.0.0.1:{port}: cổng này đang có chương trình khác "
+        "dùng; dừng chương trình đó, hoặc đổi broker.port trong tệp cấu hình",
+        f"the embedded broker cannot listen on 127.0.0.1:{port}: another program uses this port; "
+        "stop it, or change broker.port in the configuration",
+    )
 
 
 def test_waits_grow_to_a_cap_and_start_over_after_a_stable_session() -> None:

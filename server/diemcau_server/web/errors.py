@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diemcau_contract.causes import Text
+from diemcau_contract.documents import value_mistakes
 from diemcau_contract.logs import current_ids
 from diemcau_contract.messages import Utc, utc_text
 from diemcau_contract.result import Sentence
@@ -105,14 +106,12 @@ def invalid(vi: str, en: str) -> ProblemError:
     return ProblemError(400, "invalid", Text(vi, en))
 
 
-def invalid_body(error: ValidationError) -> ProblemError:
+def invalid_body(error: ValidationError, model: type[BaseModel]) -> ProblemError:
     """Return the problem of a body with wrong keys or values, each named."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    listed = "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or '(body)'}: {one['msg']}"
-        for one in details[:_PROBLEMS_SHOWN]
-    )
-    return invalid(f"Yêu cầu không hợp lệ: {listed}", f"The request is not valid: {listed}")
+    mistakes = value_mistakes(error, model)[:_PROBLEMS_SHOWN]
+    vi = "; ".join(f"{where}: {what.vi}" for where, what in mistakes)
+    en = "; ".join(f"{where}: {what.en}" for where, what in mistakes)
+    return invalid(f"Yêu cầu không hợp lệ: {vi}", f"The request is not valid: {en}")
 
 
 def error_body(code: str, text: Text, **more: object) -> dict[str, Any]:

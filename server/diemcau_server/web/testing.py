@@ -168,7 +168,7 @@ async def _order(request: web.Request) -> TestOrderBody:
     try:
         return TestOrderBody.model_validate(content)
     except ValidationError as error:
-        raise invalid_body(error) from error
+        raise invalid_body(error, TestOrderBody) from error
 
 
 async def _send(stream: web.StreamResponse, event: Progress | Outcome) -> None:
