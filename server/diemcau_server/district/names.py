@@ -21,7 +21,8 @@ _HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=_NAME)]
-Devices = tuple[dict[str, Any], ...]
+Devices = Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
+"""Not strict: behind a validator of ours, what was a list of the file is a list of Python."""
 
 
 class _Section(BaseModel):
