@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.lab import generator, stack
 from tests.lab.district import ended_by_signals
 from tests.lab.kernel import LabError
-from tests.lab.many import by_size, play_all
+from tests.lab.many import groups_of, play_all
 from tests.lab.scenarios import NAMED, Scenario, named_scenarios
 from tests.lab.table import document, print_table
 
@@ -26,7 +26,7 @@ def main() -> int:
     chosen = _chosen(asked, named)
     try:
         with ended_by_signals():
-            groups = by_size(chosen)
+            groups = groups_of(chosen)
             outcomes = [one for group in groups for one in play_all(group, jobs=asked.jobs)]
     except LabError as error:
         sys.stderr.write(f"the lab: {error}\n")

@@ -9,7 +9,7 @@ from threading import Barrier, BrokenBarrierError
 
 from diemcau_contract.profiles import PlanInFile, Profile
 from tests.lab.runner import Outcome, play, say
-from tests.lab.scenarios import Scenario
+from tests.lab.scenarios import BusyPc, Scenario
 from tests.lab.stack import Stack
 
 _PLAN = PlanInFile(
@@ -23,7 +23,7 @@ PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     """Play scenarios in ``jobs`` districts at once; outcomes come in the given order.
 
-    A large district has the machine for itself.
+    Where one of them needs the machine for itself, they are played one after the other.
 
     Raises:
         LabError: a district or the programs in it could not be started.
@@ -32,7 +32,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     for entry in enumerate(scenarios):
         waiting.put(entry)
     points = max(scenario.points for scenario in scenarios)
-    jobs = min(jobs, len(scenarios)) if points <= _SMALL_POINTS else 1
+    jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
     # Programs that start take a processor each: nobody measures until all of them stand.
     all_stand = Barrier(jobs, timeout=_START_SECONDS)
 
@@ -71,8 +71,20 @@ def _all_or_none(barrier: Barrier) -> Iterator[None]:
         raise
 
 
-def by_size(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
-    """Part small districts from large ones, whose many idle programs cost the small ones time."""
-    small = [scenario for scenario in scenarios if scenario.points <= _SMALL_POINTS]
-    large = [scenario for scenario in scenarios if scenario.points > _SMALL_POINTS]
-    return [group for group in (small, large) if group]
+def groups_of(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
+    """Part what may be played at once from what has the machine for itself.
+
+    Alone are large districts, whose many programs cost the small ones time, and busy PCs: they
+    would be busy for the others as well.
+    """
+    alone = [one for one in scenarios if not may_share(one)]
+    large = [one for one in alone if one.points > _SMALL_POINTS]
+    busy = [one for one in alone if one.points <= _SMALL_POINTS]
+    shared = [one for one in scenarios if may_share(one)]
+    return [group for group in (shared, busy, large) if group]
+
+
+def may_share(scenario: Scenario) -> bool:
+    """Tell whether a scenario may be played beside others."""
+    busy = any(isinstance(fault, BusyPc) for fault in scenario.faults)
+    return scenario.points <= _SMALL_POINTS and not busy

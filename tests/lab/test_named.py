@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.lab import stack
-from tests.lab.many import by_size, play_all
+from tests.lab.many import groups_of, play_all
 from tests.lab.runner import Outcome
 from tests.lab.scenarios import named_scenarios
 from tests.lab.table import wrongs
@@ -24,7 +24,7 @@ AT_ONCE = 4
 @pytest.fixture(scope="module")
 def outcomes() -> Mapping[str, Outcome]:
     """Every fixed scenario, played once."""
-    groups = by_size(list(NAMED.values()))
+    groups = groups_of(list(NAMED.values()))
     played = [outcome for group in groups for outcome in play_all(group, jobs=AT_ONCE)]
     return {outcome.scenario.name: outcome for outcome in played}
 
