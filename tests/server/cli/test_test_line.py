@@ -86,6 +86,52 @@ def test_summary_says_who_must_do_what(recorded: Recorded, command: Command) -> 
     assert last == (f"5 điểm cầu: 2 sẵn sàng, 3 chưa sẵn sàng (đo trong 22,1 giây; lượt đo {TEST})")
 
 
+def test_equal_duties_are_said_once(recorded: Recorded, command: Command) -> None:
+    """Points with the same cause and action share one line; other actions keep their own."""
+    silent = [records.silent(f"xa-{number}", f"Xã {number}") for number in range(13)]
+    other = records.point("bom-bo", "Xã Bom Bo", "own_line_up", records.LOSS_ACTION, loss=0.06)
+    recorded.streams = [[("result", records.result([*silent, other]))]]
+    _, out, _ = command("test-line")
+
+    names = ", ".join(f"Xã {number}" for number in range(13))
+    duties = " ".join(out.split("Ai cần làm gì")[1].split())
+    assert duties.count("không liên lạc được") == 1
+    assert f"- {names}: không liên lạc được. Gọi điện cho điểm cầu" in duties
+    assert "- Xã Bom Bo: đường truyền riêng, chiều lên. Báo nhà mạng" in duties
+
+
+def test_the_halls_line_stands_apart(recorded: Recorded, command: Command) -> None:
+    """A blank line parts it from what follows."""
+    shared = copy.deepcopy(FAULTY)
+    shared["hub_line"] = {"verdict": "not_ready", "cause": "hub_line_up", "up": None, "down": None}
+    recorded.streams = [[("result", shared)]]
+    _, out, _ = command("test-line")
+
+    before = out.split("Ai cần làm gì")[0].splitlines()
+    assert before[-1] == ""
+    assert before[-2].startswith("Đường truyền hội trường: ✗ chưa sẵn sàng: ")
+    assert before[-3] == ""
+
+
+def test_piped_lines_end_without_blanks(recorded: Recorded, command: Command) -> None:
+    """What goes into a file is not filled up to the table's width."""
+    recorded.streams = [FULL]
+    _, out, err = command("test-line", "--explain")
+    assert [line for line in (out + err).splitlines() if line != line.rstrip()] == []
+    assert " Xã Bom Bo " in out
+
+
+def test_points_of_a_kept_test_are_named_as_in_its_table(
+    recorded: Recorded, command: Command
+) -> None:
+    """``report TEST 'Xã Bom Bo'`` explains bom-bo alone."""
+    recorded.kept = FAULTY
+    _, out, _ = command("report", TEST, "Xã Bom Bo", "--explain")
+    explained = out.split(f"lượt đo {TEST})")[1]
+    assert "Xã Bom Bo" in explained
+    assert "Xã Đak Nhau" not in explained
+
+
 def test_without_a_terminal_progress_is_plain_lines(recorded: Recorded, command: Command) -> None:
     """Standard error gets one line per change of step and one per early verdict, no escapes."""
     recorded.streams = [FULL]

@@ -82,6 +82,23 @@ def test_language(
     assert (code, out.split(" diemcau")[0]) == (0, headline)
 
 
+def test_help_holds_no_english(command: Command) -> None:
+    """Also what typer itself puts into help is Vietnamese: placeholders, defaults, ranges."""
+    assert command("--help")[1].startswith("Cách dùng: diemcau [TÙY CHỌN] LỆNH [THAM SỐ]...\n")
+    _, demo, _ = command("demo", "--help")
+    assert "--points N      Số điểm cầu  [mặc định: 16; từ 1 đến 200]" in demo
+    _, report, _ = command("report", "--help")
+    assert "Cách dùng: diemcau report [TÙY CHỌN] {MÃ_LƯỢT_ĐO} [ĐIỂM]...\n" in report
+    assert "\n  MÃ_LƯỢT_ĐO  Mã lượt đo  [bắt buộc]\n  ĐIỂM        Điểm cầu" in report
+
+
+def test_english_help_keeps_its_own_words(command: Command) -> None:
+    """The same in English."""
+    _, demo, _ = command("--lang", "en", "demo", "--help")
+    assert demo.startswith("Usage: diemcau demo [OPTIONS]\n")
+    assert "--points N      How many points  [default: 16; 1 to 200]" in demo
+
+
 def test_vietnamese_order() -> None:
     """Letters come before tones, đ after d, numbers by their value."""
     ordered = [
