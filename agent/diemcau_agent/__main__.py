@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from diemcau_agent import __version__
-from diemcau_agent.config import load_config
 from diemcau_agent.errors import AgentError, ExitCode, UsageError
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
@@ -40,6 +39,7 @@ _HELP: Final[Mapping[str, Text]] = {
         "language: vi or en (default: as LANG says, then as the agent's file does)",
     ),
     "verbose": Text("ghi nhật ký chi tiết", "log details"),
+    "probe": Text("MỤC", "PROBE"),
     "probes": Text(
         "line, camera, microphone, host (bỏ trống: tất cả)",
         "line, camera, microphone, host (none: all)",
@@ -90,6 +90,8 @@ def default_config(environment: Mapping[str, str]) -> Path:
 
 
 def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
+    from diemcau_agent.config import load_config  # noqa: PLC0415  # only where its libraries are
+
     config = load_config(parsed.config or default_config(os.environ))
     language: Language = asked or config.language
     match parsed.command:
@@ -124,12 +126,13 @@ def _parser(language: Language) -> SpokenParser:
 
     parser = SpokenParser(language=language, prog="diemcau-agent", description=say("description"))
     parser.add_version(__version__)
+    parser.add_language(say("lang"))
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add_command(name: str) -> SpokenParser:
         command = commands.add_parser(name, help=say(name), language=language)
         command.add_argument("--config", type=Path, metavar="F", help=say("config"))
-        command.add_argument("--lang", choices=("vi", "en"), help=say("lang"))
+        command.add_language(say("lang"))
         command.add_argument("--verbose", action="store_true", help=say("verbose"))
         return command
 
@@ -138,7 +141,7 @@ def _parser(language: Language) -> SpokenParser:
     status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
     check = add_command("check")
-    check.add_argument("probes", nargs="*", metavar="PROBE", help=say("probes"))
+    check.add_argument("probes", nargs="*", metavar=say("probe"), help=say("probes"))
     check.add_argument("--json", action="store_true", help=say("json"))
     check.add_argument("--explain", action="store_true", help=say("explain"))
     return parser
@@ -174,4 +177,6 @@ def _set_up(language: Language, *, verbose: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from diemcau_agent.entry import agent
+
+    agent()

@@ -11,7 +11,6 @@ from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError, DocumentError
 from diemcau_server import __version__
-from diemcau_server.app import run_server
 from diemcau_server.config import ServerConfig, load_config
 from diemcau_server.errors import ServerError
 
@@ -62,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(config: ServerConfig, ready_file: Path | None, language: Language) -> int:
+    from diemcau_server.app import run_server  # noqa: PLC0415  # only where its libraries are
+
     try:
         asyncio.run(run_server(config, ready_file))
     except ServerError as error:
@@ -86,6 +87,7 @@ def _tell_problems(error: DocumentError, language: Language) -> int:
 def _parser(language: Language) -> SpokenParser:
     parser = SpokenParser(language=language, prog=_NAME, description=_say("about", language))
     parser.add_version(__version__)
+    parser.add_language(_say("lang", language))
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help=_say("run", language), language=language)
     run.add_argument(
@@ -93,7 +95,7 @@ def _parser(language: Language) -> SpokenParser:
     )
     run.add_argument("--check-only", action="store_true", help=_say("check", language))
     run.add_argument("--ready-file", type=Path, metavar="F", help=_say("ready", language))
-    run.add_argument("--lang", choices=("vi", "en"), help=_say("lang", language))
+    run.add_language(_say("lang", language))
     return parser
 
 
@@ -113,4 +115,6 @@ def _start_log() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from diemcau_server.entry import server
+
+    server()

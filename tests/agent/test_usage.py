@@ -12,11 +12,16 @@ from tests.usage import Terminal
          "lỗi: Tùy chọn --config cần một giá trị. Xem: diemcau-agent run --help\n"),
         (["run", "--lang", "fr"], "en_US.UTF-8",
          "lỗi: --lang: giá trị sai; cho phép: vi, en. Xem: diemcau-agent run --help\n"),
-        (["chek"], "C.UTF-8", "lỗi: Không có lệnh chek. Xem: diemcau-agent --help\n"),
+        (["chek"], "C.UTF-8",
+         "lỗi: Không có lệnh chek. Hiện có: run, status, check. Xem: diemcau-agent --help\n"),
         (["chek"], "en_US.UTF-8",
-         "error: There is no command chek. See: diemcau-agent --help\n"),
+         "error: There is no command chek. There are: run, status, check. "
+         "See: diemcau-agent --help\n"),
         (["status", "--jsn", "--lang=en"], "C.UTF-8",
-         "error: There is no option --jsn. See: diemcau-agent --help\n"),
+         "error: There is no option --jsn. Did you mean: --json? "
+         "See: diemcau-agent status --help\n"),
+        (["--lang", "en", "run", "--config"], "C.UTF-8",
+         "error: Option --config needs a value. See: diemcau-agent run --help\n"),
     ],
 )  # fmt: skip
 def test_a_mistake_on_the_command_line(
