@@ -181,7 +181,7 @@ class Server:
         url = resolved_url(config.store.url, config.state_directory, config.store_password)
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
-        self._board.restore(await store.restored())
+        self._board.restore(await store.restored(), datetime.now(UTC))
         return store
 
     async def _start_measuring(self) -> MeasuringEnd:

@@ -18,13 +18,13 @@ from diemcau_contract import __version__
 from diemcau_contract.errors import RejectReason
 from diemcau_server.measure_metrics import MeasureMetrics
 from diemcau_server.point_series import FAMILIES, PointLines, always_lines, report_lines
-from diemcau_server.state import Board, PointKey, PointRecord
+from diemcau_server.state import Board, Phase, PointKey, PointRecord
 
 _CHUNK_POINTS = 200
 """So many points are rendered between two turns of the event loop."""
 _BATCH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
-_Cached = tuple[tuple[int, bool, bool, bool], PointLines]
+_Cached = tuple[Phase, PointLines]
 
 
 class Metrics:

@@ -24,6 +24,10 @@ SILENT_INTERVALS = 3
 SILENT_MIN_SECONDS = 90.0
 
 
+Phase = tuple[int, bool, bool, bool, bool]
+"""All on which a point's view depends: version, then what only time changes."""
+
+
 class PointKey(NamedTuple):
     """A point of a hub."""
 
@@ -108,6 +112,8 @@ class Board:
     limits: WatchLimits
     interval_seconds: float
     records: dict[PointKey, PointRecord] = field(default_factory=dict)
+    listening_since: datetime | None = None
+    """When the server began to hear reports; before that nobody could be silent."""
 
     @classmethod
     def of(cls, config: ServerConfig) -> "Board":
@@ -122,8 +128,9 @@ class Board:
                 board.records[PointKey(hub.id, point.id)] = PointRecord(point)
         return board
 
-    def restore(self, restored: Iterable[Restored]) -> None:
-        """Take what the store remembers; points that the file no longer names are left out."""
+    def restore(self, restored: Iterable[Restored], now: datetime) -> None:
+        """Take at the server's start what the store remembers, of points that the file names."""
+        self.listening_since = now
         for item in restored:
             record = self.records.get(item.key)
             if record is not None:
@@ -240,8 +247,11 @@ class Board:
         report = record.report if fresh else None
         judged = _still_valid(record.judged, now)
         verdict, cause, action = _joined(report, judged, self.limits)
+        awaited = not fresh and self._is_awaited(record, now)
+        if awaited:
+            verdict, cause, action = Verdict.UNKNOWN, None, _AWAITED_ACTION
         state = state_of(
-            record.section, seen=record.last_report_at is not None, fresh=fresh,
+            record.section, seen=record.last_report_at is not None, fresh=fresh or awaited,
             testing=record.testing, verdict=verdict, now=now,
         )  # fmt: skip
         if state is PointState.SILENT:
@@ -262,12 +272,13 @@ class Board:
             capacity=record.capacity,
         )
 
-    def phase_of(self, record: PointRecord, now: datetime) -> tuple[int, bool, bool, bool]:
+    def phase_of(self, record: PointRecord, now: datetime) -> Phase:
         """Return all on which a point's view depends: while it stays the same, so does the view."""
         until = record.section.maintenance_until
         return (
             record.version,
             self._is_fresh(record, now),
+            self._is_awaited(record, now),
             _still_valid(record.judged, now) is not None,
             until is not None and now < until,
         )
@@ -276,6 +287,13 @@ class Board:
         if record.last_report_at is None:
             return False
         age = (now - record.last_report_at).total_seconds()
+        return age <= self.silent_after_seconds(record.report)
+
+    def _is_awaited(self, record: PointRecord, now: datetime) -> bool:
+        """Tell whether the server runs too shortly for a missing report to mean anything."""
+        if self.listening_since is None:
+            return False
+        age = (now - self.listening_since).total_seconds()
         return age <= self.silent_after_seconds(record.report)
 
 
@@ -315,6 +333,10 @@ _SILENT_ACTION = Text(
     "Gọi điểm cầu: kiểm tra máy tính đã bật, dây mạng đã cắm và chương trình diemcau-agent "
     "đang chạy.",
     "Call the room: see that the PC is on, its cable is in and diemcau-agent runs.",
+)
+_AWAITED_ACTION = Text(
+    "Máy chủ vừa khởi động lại: chờ điểm cầu kết nối lại và báo về.",
+    "The server has just been started again: wait until the point is back and reports.",
 )
 _TEST_FIRST = Text(
     "Chưa kiểm tra trong 12 giờ qua: chạy diemcau test-line trước phiên họp.",

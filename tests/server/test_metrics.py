@@ -132,6 +132,20 @@ async def test_measurements_end_with_their_report(board: Board, clock: Clock) ->
     assert again[of_point("device_ok", kind="camera", role="main")] == 1.0
 
 
+async def test_a_point_awaited_after_the_servers_start_is_not_ready(
+    board: Board, clock: Clock
+) -> None:
+    """Neither ready nor silent, without measured values; silent when its time is over."""
+    metrics = Metrics(board, clock)
+    board.restore([], NOW + timedelta(seconds=200))
+    for seconds, state in ((201, "unknown"), (291, "silent")):
+        clock.now = NOW + timedelta(seconds=seconds)
+        found = samples(await metrics.render())
+        assert found[of_point("point_state", state=state)] == 1.0
+        assert found[of_point("point_ready")] == 0.0
+        assert not [name for name, _ in found if name.startswith("diemcau_device")]
+
+
 async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Clock) -> None:
     """Every reason starts at 0; a total that falls means a new process; its counts are added."""
     metrics = Metrics(board, clock)
