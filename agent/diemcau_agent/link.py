@@ -10,13 +10,13 @@ import random
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
+from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 from pydantic import BaseModel
 
 from diemcau_agent.config import AgentConfig, Broker
@@ -37,6 +37,13 @@ GOODBYE_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 3.0
 UNANSWERED_REPORTS: Final = 3
 """As many intervals as the server waits for a report before it calls a point silent (SPEC 3.3)."""
+_FAULTS: Final[Sequence[tuple[type[BaseException], LinkFault]]] = (
+    (socket.gaierror, LinkFault.UNKNOWN_HOST),
+    (ConnectionRefusedError, LinkFault.NOT_LISTENING),
+    (OSError, LinkFault.UNREACHABLE),
+    (MqttCodeError, LinkFault.CUT),
+)
+"""The first that fits. The library's own code says no more than that the session has ended."""
 _LOGIN_REFUSED: Final = frozenset({4, 5, 134, 135})
 """CONNACK codes of MQTT 3.1.1 section 3.2.2.3, and what the library turns them into."""
 
@@ -323,10 +330,4 @@ def _fault(error: BaseException, *, tls: bool) -> LinkFault:
     # A broker that speaks no TLS answers the handshake by hanging up.
     if isinstance(cause, ssl.SSLError) or (tls and isinstance(cause, ConnectionResetError)):
         return LinkFault.TLS
-    if isinstance(cause, socket.gaierror):
-        return LinkFault.UNKNOWN_HOST
-    if isinstance(cause, ConnectionRefusedError):
-        return LinkFault.NOT_LISTENING
-    if isinstance(cause, TimeoutError | OSError):
-        return LinkFault.UNREACHABLE
-    return LinkFault.LOST
+    return next((fault for kind, fault in _FAULTS if isinstance(cause, kind)), LinkFault.LOST)

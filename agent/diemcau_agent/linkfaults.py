@@ -18,6 +18,7 @@ class LinkFault(StrEnum):
     LOGIN_REFUSED = "login_refused"
     REFUSED = "refused"
     TLS = "tls"
+    CUT = "cut"
     LOST = "lost"
     NO_ANSWER = "no_answer"
     """The broker is reached, and the hub's server says nothing through it."""
@@ -53,6 +54,12 @@ _WORDS: Final[Mapping[LinkFault, Text]] = {
         "chủ trong broker.url và đồng hồ máy tính",
         "the secure connection (TLS) with {host}:{port} failed ({reason}): check ca_file, the "
         "host name in broker.url and this PC's clock",
+    ),
+    LinkFault.CUT: Text(
+        "kết nối với máy chủ {host}:{port} bị ngắt: chương trình sẽ tự kết nối lại; nếu lặp lại "
+        "nhiều lần, kiểm tra dây mạng và báo huyện kiểm tra máy chủ MQTT",
+        "the connection with {host}:{port} was cut: it is made again by itself; if that happens "
+        "again and again, check the network cable and ask the hub to check its MQTT broker",
     ),
     LinkFault.LOST: Text(
         "mất kết nối với máy chủ {host}:{port} ({reason}): chương trình sẽ tự kết nối lại",

@@ -28,9 +28,13 @@ from diemcau_server.cli.wording import (
 
 _REFRESHES_PER_SECOND: Final = 4
 _BAR_CELLS: Final = 5
-_FIGURE_CELLS: Final = 8
-_STEP_CELLS: Final = 19
+_FIGURE_CELLS: Final = 7
 _NAME_CELLS: Final = 24
+_BAR_FROM_CELLS: Final = 120
+"""A narrower terminal gives the bars' cells to what is said of devices and verdicts."""
+_PHASE_CELLS: Final = 10
+_HEADING_LINES: Final = 6
+_GAP: Final = "  "
 
 
 class ProgressView(Protocol):
@@ -62,6 +66,7 @@ class LiveTable:
     """One row a point, redrawn in place; it leaves nothing behind when the test ends."""
 
     def __init__(self, console: Console, started: Started, say: Speech) -> None:
+        self._console = console
         self._started = started
         self._say = say
         self._live = Live(
@@ -85,8 +90,15 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         """Draw the newest progress."""
-        heading = _heading(progress.steps or self._started.steps, progress, self._say)
-        table = live_table(progress.points, self._say)
+        width, height = self._console.size
+        heading = _heading(progress.steps or self._started.steps, progress, width, self._say)
+        table = live_table(
+            progress.points,
+            self._say,
+            bars=width >= _BAR_FROM_CELLS,
+            # Further lines only where all points stay on the screen.
+            wrap=2 * len(progress.points) + _HEADING_LINES <= height,
+        )
         self._live.update(Group(heading, table), refresh=True)
 
 
@@ -147,23 +159,27 @@ class PlainLines:
         self._console.print(line, soft_wrap=True)
 
 
-def live_table(points: Sequence[PointProgress], say: Speech) -> Table:
-    """Return the table of a running test, sorted in Vietnamese order."""
+def live_table(points: Sequence[PointProgress], say: Speech, *, bars: bool, wrap: bool) -> Table:
+    """Return the table of a running test, sorted in Vietnamese order.
+
+    ``bars`` draws the progress beside its number; ``wrap`` gives long words further lines.
+    """
     table = Table(box=None, pad_edge=False, expand=True)
     table.add_column(say("Point"), no_wrap=True, min_width=_longest(point.name for point in points))
-    table.add_column(say("Step"), no_wrap=True, min_width=_STEP_CELLS)
+    table.add_column(say("Step"), no_wrap=True, min_width=_step_cells(bars=bars))
     for title in (say("RTT"), say("Loss up"), say("Loss down")):
         table.add_column(title, justify="right", no_wrap=True, min_width=_FIGURE_CELLS)
-    table.add_column(say("Devices"), no_wrap=True, ratio=1)
-    table.add_column(say("Verdict"), no_wrap=True, ratio=1)
+    table.add_column(say("Devices"), no_wrap=not wrap, ratio=4)
+    table.add_column(say("Verdict"), no_wrap=not wrap, ratio=5)
     for point in sorted(points, key=lambda point: vietnamese_key(point.name)):
+        devices = device_words(point.devices, say)
         table.add_row(
             Text(point.name),
-            Text(_step_cell(point, say)),
+            Text(_step_cell(point, say, bars=bars)),
             milliseconds(point.rtt_seconds, say),
             percent(point.loss_ratio_up, say),
             percent(point.loss_ratio_down, say),
-            Text(device_words(point.devices, say).replace("\n", ", ")),
+            Text(devices if wrap else devices.replace("\n", ", ")),
             Text(_short_verdict(point, say), style=COLOURS.get(point.verdict or "", "")),
         )
     return table
@@ -173,8 +189,21 @@ def _longest(names: Iterable[str]) -> int:
     return min(_NAME_CELLS, max(map(cell_len, names), default=0))
 
 
-def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
-    text = Text()
+def _heading(steps: Sequence[Step], progress: Progress, width: int, say: Speech) -> Text:
+    lines = [Text()]
+    for part in _plan_parts(steps, progress, say):
+        if lines[-1] and lines[-1].cell_len + len(_GAP) + part.cell_len > width:
+            lines.append(Text())
+        lines[-1].append_text(Text.assemble(_GAP if lines[-1] else "", part))
+    clock = say("{elapsed} s gone", elapsed=say.number(progress.elapsed_seconds))
+    if progress.remaining_seconds is not None:
+        left = say("{left} s left", left=say.number(max(0.0, progress.remaining_seconds)))
+        clock = f"{clock}, {left}"
+    return Text("\n").join([*lines, Text(f"{clock}\n")])
+
+
+def _plan_parts(steps: Sequence[Step], progress: Progress, say: Speech) -> Iterator[Text]:
+    """Yield what is done, what runs and what comes; none of them is broken over two lines."""
     over = progress.phase in {"judging", "capacity"}
     current = None if over else progress.step
     for kind, first, beyond in _phases(steps):
@@ -185,16 +214,9 @@ def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
         words = f"{symbol} {said(PHASES, kind, say)} {say.number(seconds)} s"
         if running and beyond - first > 1 and current is not None:
             words += f" ({current - first + 1}/{beyond - first})"
-        text.append(words, style="bold" if running else "dim")
-        text.append("  ")
+        yield Text(words, style="bold" if running else "dim")
     if current is None:
-        text.append(f"▶ {said(PHASES, progress.phase, say)}  ", style="bold")
-    clock = say("{elapsed} s gone", elapsed=say.number(progress.elapsed_seconds))
-    if progress.remaining_seconds is not None:
-        left = say("{left} s left", left=say.number(max(0.0, progress.remaining_seconds)))
-        clock = f"{clock}, {left}"
-    text.append(f"\n{clock}\n")
-    return text
+        yield Text(f"▶ {said(PHASES, progress.phase, say)}", style="bold")
 
 
 def _phases(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
@@ -206,15 +228,21 @@ def _phases(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
         first = beyond
 
 
-def _step_cell(point: PointProgress, say: Speech) -> str:
+def _step_cells(*, bars: bool) -> int:
+    """Return a width that most steps keep, so that the columns stay where they are."""
+    return _PHASE_CELLS + len("  100 %") + (_BAR_CELLS + 1 if bars else 0)
+
+
+def _step_cell(point: PointProgress, say: Speech, *, bars: bool) -> str:
     if point.phase is None:
         return "–"
     words = said(PHASES, point.phase, say)
-    if point.progress_ratio is None:
+    if point.progress_ratio is None or point.progress_ratio >= 1.0:
         return words
-    ratio = min(1.0, max(0.0, point.progress_ratio))
+    ratio = max(0.0, point.progress_ratio)
     full = round(ratio * _BAR_CELLS)
-    return f"{words} {'█' * full}{'░' * (_BAR_CELLS - full)} {ratio * 100:3.0f} %"
+    bar = f"{'█' * full}{'░' * (_BAR_CELLS - full)} " if bars else ""
+    return f"{words} {bar}{ratio * 100:3.0f} %"
 
 
 def _short_verdict(point: PointProgress, say: Speech) -> str:

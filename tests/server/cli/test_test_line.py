@@ -12,7 +12,9 @@ from diemcau_server.cli import client
 from tests.server.cli import recorded as records
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import ALL_READY, CUT, FAULTY, HANG, TEST, TOKEN, Recorded, progress
+from tests.server.cli.terminal import on_terminal
 
+_LINE_TEST = [sys.executable, "-m", "diemcau_server.cli", "test-line"]
 FULL = [
     progress("opening", 0.4),
     progress("preflight", 1.0, "not_ready"),
@@ -132,6 +134,39 @@ def test_points_of_a_kept_test_are_named_as_in_its_table(
     assert "Xã Đak Nhau" not in explained
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+@pytest.mark.parametrize("columns", [100, 160])
+def test_on_a_terminal_the_table_is_redrawn_in_place(recorded: Recorded, columns: int) -> None:
+    """One frame an event with phases, figures and early verdicts, then the result alone."""
+    recorded.streams = [FULL]
+    code, screen = on_terminal(_LINE_TEST, {**_environment(recorded), "TERM": "xterm"}, columns)
+
+    assert code == 1
+    opening, preflight, rehearsal = screen.frames[:3]
+    assert [frame[0].rpartition("▶ ")[2] for frame in screen.frames[:3]] == [
+        "đang vào", "chuẩn bị", "tổng duyệt",
+    ]  # fmt: skip
+    assert opening[1] == "đã 0 giây, còn 22 giây"
+    assert rehearsal[1] == "đã 6 giây, còn 16 giây"
+    bar = "██░░░  " if columns >= 120 else " "
+    bom_bo, dong_nai = _rows(opening)
+    assert " ".join(bom_bo.split()) == f"Xã Bom Bo đang đo {bar}50 % 12,3 ms 6,1 % – – …".replace(
+        "  ", " "
+    )
+    assert dong_nai.endswith("…")
+    for frame in (preflight, rehearsal):
+        assert "✗ không liên lạc được" in _rows(frame)[1]
+        assert max(map(len, frame)) <= columns
+    left = "\n".join(screen.lines)
+    assert "đang đo" not in left
+    assert "✗ camera bị che" in left
+    assert "5 điểm cầu: 2 sẵn sàng, 3 chưa sẵn sàng" in left
+
+
+def _rows(frame: list[str]) -> list[str]:
+    return [line for line in frame if line.startswith("Xã ")]
+
+
 def test_without_a_terminal_progress_is_plain_lines(recorded: Recorded, command: Command) -> None:
     """Standard error gets one line per change of step and one per early verdict, no escapes."""
     recorded.streams = [FULL]
@@ -245,14 +280,18 @@ def test_sigterm_cancels_the_test_on_the_server(recorded: Recorded) -> None:
     assert "Traceback" not in err
 
 
-def _interrupted(recorded: Recorded, number: signal.Signals) -> tuple[int, str]:
-    environment = {
-        **os.environ, "DIEMCAU_SERVER": recorded.address, "DIEMCAU_TOKEN": TOKEN, "LANG": "C.UTF-8",
+def _environment(recorded: Recorded) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return {
+        **kept, "DIEMCAU_SERVER": recorded.address, "DIEMCAU_TOKEN": TOKEN, "LANG": "C.UTF-8",
         "LC_ALL": "",
     }  # fmt: skip
+
+
+def _interrupted(recorded: Recorded, number: signal.Signals) -> tuple[int, str]:
     with subprocess.Popen(
-        [sys.executable, "-m", "diemcau_server.cli", "test-line"],
-        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        _LINE_TEST,
+        env=_environment(recorded), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         assert recorded.hanging.wait(30)
         process.send_signal(number)

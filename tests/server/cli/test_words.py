@@ -160,6 +160,27 @@ def test_live_table_shows_steps_time_and_rows() -> None:
     assert "✗ không liên lạc được" in text
 
 
+def test_a_narrow_terminal_breaks_no_step_and_cuts_no_verdict() -> None:
+    """Steps go on in a further line as a whole; the bars give way to what is said of points."""
+    console = _terminal(100)
+    started = Started.model_validate({"test": "t", "hub": "h", "points": [], "profile": "p"})
+    shown = progress("judging", 20.0, "not_ready")[1]
+    shown["steps"] = [
+        {"kind": kind, "duration_seconds": 10}
+        for kind in ("preflight", "idle", "groups", "rehearsal", "margin")
+    ]
+    with progress_view(console, started, speech("vi")) as view:
+        view.show(Progress.model_validate(shown))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO above
+    assert "▶ đang kết luận" in [line.strip() for line in lines]
+    row = next(line for line in lines if "Xã Bom Bo" in line)
+    assert "đang đo  50 %" in row
+    row = next(line for line in lines if "Xã Đồng Nai" in line)
+    assert "không trả lời" in row
+    assert "100 %" not in row
+    assert "…" not in row
+
+
 def test_catalogue_folder_is_in_the_package() -> None:
     """The catalogue is found from the code, wherever that is installed."""
     assert Path(LOCALE_FOLDER, "vi", "LC_MESSAGES", "diemcau.mo").is_file()
