@@ -1,6 +1,7 @@
 """A running test on standard error: a live table on a terminal, plain lines elsewhere."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -11,9 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from diemcau_contract.words import Status
 from diemcau_server.cli.answers import PointProgress, Progress, Started, Step
 from diemcau_server.cli.collation import vietnamese_key
-from diemcau_server.cli.language import Speech
+from diemcau_server.cli.language import Speech, mark
 from diemcau_server.cli.wording import (
     COLOURS,
     PHASES,
@@ -32,6 +34,10 @@ _FIGURE_CELLS: Final = 7
 _NAME_CELLS: Final = 24
 _BAR_FROM_CELLS: Final = 120
 """A narrower terminal gives the bars' cells to what is said of devices and verdicts."""
+_WHOLE_FROM_CELLS: Final = 96
+"""Below, the words of devices and verdict would stand one under the other."""
+_WORDY: Final = {"Devices": 4, "Verdict": 5}
+"""Columns of words, and how they share what the others leave."""
 _PHASE_CELLS: Final = 10
 _HEADING_LINES: Final = 6
 _GAP: Final = "  "
@@ -92,13 +98,8 @@ class LiveTable:
         """Draw the newest progress."""
         width, height = self._console.size
         heading = _heading(progress.steps or self._started.steps, progress, width, self._say)
-        table = live_table(
-            progress.points,
-            self._say,
-            bars=width >= _BAR_FROM_CELLS,
-            # Further lines only where all points stay on the screen.
-            wrap=2 * len(progress.points) + _HEADING_LINES <= height,
-        )
+        layout = Layout.of(width, height, len(progress.points))
+        table = live_table(progress.points, self._say, layout)
         self._live.update(Group(heading, table), refresh=True)
 
 
@@ -159,30 +160,65 @@ class PlainLines:
         self._console.print(line, soft_wrap=True)
 
 
-def live_table(points: Sequence[PointProgress], say: Speech, *, bars: bool, wrap: bool) -> Table:
-    """Return the table of a running test, sorted in Vietnamese order.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a terminal has room for."""
 
-    ``bars`` draws the progress beside its number; ``wrap`` gives long words further lines.
-    """
+    bars: bool
+    """The progress is drawn beside its number."""
+    wrap: bool
+    """Long words go on in further lines."""
+    whole: bool
+    """Round trip and devices have columns; else the verdict's column says what is wrong."""
+
+    @classmethod
+    def of(cls, width: int, height: int, points: int) -> Self:
+        """Return the layout of a terminal; further lines only where all points stay on it."""
+        wrap = 2 * points + _HEADING_LINES <= height
+        return cls(width >= _BAR_FROM_CELLS, wrap, width >= _WHOLE_FROM_CELLS)
+
+    def titles(self) -> tuple[str, ...]:
+        """Return the message ids of the columns."""
+        figures = (mark("RTT"), mark("Loss up"), mark("Loss down"))
+        if self.whole:
+            return (mark("Point"), mark("Step"), *figures, mark("Devices"), mark("Verdict"))
+        return (mark("Point"), mark("Step"), *figures[1:], mark("Verdict"))
+
+
+def live_table(points: Sequence[PointProgress], say: Speech, layout: Layout) -> Table:
+    """Return the table of a running test, sorted in Vietnamese order."""
     table = Table(box=None, pad_edge=False, expand=True)
-    table.add_column(say("Point"), no_wrap=True, min_width=_longest(point.name for point in points))
-    table.add_column(say("Step"), no_wrap=True, min_width=_step_cells(bars=bars))
-    for title in (say("RTT"), say("Loss up"), say("Loss down")):
-        table.add_column(title, justify="right", no_wrap=True, min_width=_FIGURE_CELLS)
-    table.add_column(say("Devices"), no_wrap=not wrap, ratio=4)
-    table.add_column(say("Verdict"), no_wrap=not wrap, ratio=5)
+    name, step, *others = layout.titles()
+    table.add_column(say(name), no_wrap=True, min_width=_longest(point.name for point in points))
+    table.add_column(say(step), no_wrap=True, min_width=_step_cells(bars=layout.bars))
+    for title in others:
+        if title in _WORDY:
+            table.add_column(say(title), no_wrap=not layout.wrap, ratio=_WORDY[title])
+        else:
+            table.add_column(say(title), justify="right", no_wrap=True, min_width=_FIGURE_CELLS)
     for point in sorted(points, key=lambda point: vietnamese_key(point.name)):
-        devices = device_words(point.devices, say)
-        table.add_row(
-            Text(point.name),
-            Text(_step_cell(point, say, bars=bars)),
-            milliseconds(point.rtt_seconds, say),
-            percent(point.loss_ratio_up, say),
-            percent(point.loss_ratio_down, say),
-            Text(devices if wrap else devices.replace("\n", ", ")),
-            Text(_short_verdict(point, say), style=COLOURS.get(point.verdict or "", "")),
-        )
+        cells = _cells(point, say, layout)
+        table.add_row(*(cells[title] for title in layout.titles()))
     return table
+
+
+def _cells(point: PointProgress, say: Speech, layout: Layout) -> dict[str, Text]:
+    """Return what is said of a point, by the title of its column."""
+    devices = device_words(point.devices, say)
+    devices = devices if layout.wrap else devices.replace("\n", ", ")
+    verdict = _short_verdict(point, say)
+    faulty = any(device.status in (Status.BAD, Status.WARN) for device in point.devices)
+    if not layout.whole and point.verdict is None and faulty:
+        verdict = devices
+    return {
+        "Point": Text(point.name),
+        "Step": Text(_step_cell(point, say, bars=layout.bars)),
+        "RTT": Text(milliseconds(point.rtt_seconds, say)),
+        "Loss up": Text(percent(point.loss_ratio_up, say)),
+        "Loss down": Text(percent(point.loss_ratio_down, say)),
+        "Devices": Text(devices),
+        "Verdict": Text(verdict, style=COLOURS.get(point.verdict or "", "")),
+    }
 
 
 def _longest(names: Iterable[str]) -> int:

@@ -181,6 +181,24 @@ def test_a_narrow_terminal_breaks_no_step_and_cuts_no_verdict() -> None:
     assert "…" not in row
 
 
+def test_a_terminal_of_eighty_columns_names_devices_only_where_they_are_faulty() -> None:
+    """There the verdict's column is the only one for words: a good device is no verdict."""
+    console = _terminal(80)
+    started = Started.model_validate({"test": "t", "hub": "h", "points": [], "profile": "p"})
+    shown = progress("rehearsal", 20.0)[1]
+    good, covered = shown["points"]
+    good["devices"] = [{"kind": "camera", "status": "ok"}]
+    covered["devices"] = [{"kind": "camera", "status": "bad", "causes": ["covered"]}]
+    with progress_view(console, started, speech("vi")) as view:
+        view.show(Progress.model_validate(shown))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO above
+    rows = [" ".join(line.split()) for line in lines if line.startswith("Xã")]
+    assert rows[:2] == [
+        "Xã Bom Bo đang đo 50 % 6,1 % – …",
+        "Xã Đồng Nai không trả lời – – ✗ camera bị che",
+    ]
+
+
 def test_catalogue_folder_is_in_the_package() -> None:
     """The catalogue is found from the code, wherever that is installed."""
     assert Path(LOCALE_FOLDER, "vi", "LC_MESSAGES", "diemcau.mo").is_file()
