@@ -17,10 +17,10 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 
 PYTEST = PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -rs
 
-.PHONY: help demo lab test coverage check format bench lock clean run dev
+.PHONY: help demo lab test coverage check format bench bundle dashboards lock clean run dev
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN) ## a district of 16 rooms on this machine (ARGS=--once ends after one test)
 	@$(BIN)/diemcau demo $(ARGS)
@@ -44,11 +44,12 @@ test: $(DEV) ## all tests; as root, installs the programs that they need
 coverage: $(DEV) ## all tests, with branch coverage of both parts together
 	@$(call BOTH_PARTS,--cov --cov-report=,--cov --cov-append)
 
-check: $(DEV) ## format, lint, types, import rules
+check: $(DEV) ## format, lint, types, import rules, alert rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@scripts/check-deploy.sh
 
 format: $(DEV) ## set the format and what else the linter can set right
 	@$(BIN)/ruff check --fix-only .
@@ -61,6 +62,12 @@ lab: $(DEV) ## scenarios on shaped lines, as root (SCENARIOS=200 SEED=1; without
 
 bench: $(DEV) ## the figures of the project on this machine
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.bench $(ARGS)
+
+bundle: $(DEV) ## dist/: all that a machine without network needs (ARGS='--system windows')
+	@$(BIN)/python scripts/bundle.py $(ARGS)
+
+dashboards: $(DEV) ## write deploy/grafana/dashboards anew from their code
+	@$(BIN)/python -m diemcau_dashboards
 
 # The second file starts as a copy of the first: uv keeps the versions that it finds there.
 lock: $(DEV) ## write requirements/ anew (ARGS=--upgrade takes newer versions)

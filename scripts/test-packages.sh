@@ -6,17 +6,16 @@ PATH="$PATH:/usr/sbin:/sbin"
 
 missing=""
 need() {
-    case $1 in
-    *.so*) ldconfig -p | grep -qF "$1" || missing="$missing $2" ;;
-    *) command -v "$1" >/dev/null || missing="$missing $2" ;;
-    esac
+    command -v "$1" >/dev/null || missing="$missing $2"
 }
 
 need mosquitto mosquitto
 need promtool prometheus
-need libportaudio.so.2 libportaudio2
+need prometheus-alertmanager prometheus-alertmanager
+need openssl openssl
 need pulseaudio pulseaudio
 need pactl pulseaudio-utils
+need strace strace
 need ip iproute2
 need nft nftables
 need iperf3 iperf3

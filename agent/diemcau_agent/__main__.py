@@ -1,20 +1,30 @@
 """The command ``diemcau-agent``."""
 
 import argparse
+import io
 import logging
 import os
 import sys
 import types
 from collections.abc import Mapping, Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from diemcau_agent import __version__
 from diemcau_agent.errors import AgentError, ExitCode, UsageError
+from diemcau_agent.probes.table import probe_names
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError
+from diemcau_contract.logs import LOG_FORM, LOG_FORMS, start_log
+from diemcau_contract.mistakes import unreadable_text
 
+if TYPE_CHECKING:
+    from diemcau_agent.config import AgentConfig
+
+LOG_BYTES: Final = 5_000_000
+"""Ours: weeks of a room's events, and no more of its disk than twice this."""
 CONFIG_VARIABLE: Final = "DIEMCAU_AGENT_CONFIG"
 
 _HELP: Final[Mapping[str, Text]] = {
@@ -28,6 +38,24 @@ _HELP: Final[Mapping[str, Text]] = {
         "is this room ready, and what to do first",
     ),
     "check": Text("kiểm tra ngay (mở camera, micro)", "check now (opens camera and microphone)"),
+    "accept": Text(
+        "kiểm tra rồi ghi nhận phòng như hiện tại là đúng; lần sau khác đi sẽ được báo",
+        "check, then keep the room as it is now as right; what differs later is told",
+    ),
+    "yes": Text("không hỏi trước khi loa phát tiếng", "do not ask before the speaker plays"),
+    "doctor": Text(
+        "máy này còn thiếu gì để chạy, và lệnh để sửa",
+        "what this PC lacks to run it, and the command that mends it",
+    ),
+    "log": Text(
+        "thiết bị đã được mở lúc nào, bao lâu, ai yêu cầu",
+        "which device was opened when, for how long, and who asked",
+    ),
+    "opening": Text(
+        "cho phép hoặc cấm mở camera, micro, loa; huyện không thể bật lại",
+        "allow or forbid that camera, microphone and speaker are opened; the hub cannot override",
+    ),
+    "switch": Text("on: cho phép, off: cấm (bỏ trống: xem)", "on, off (none: show it)"),
     "config": Text(
         "tệp cấu hình (mặc định: $DIEMCAU_AGENT_CONFIG, rồi ./agent.yaml)",
         "the agent's file (default: $DIEMCAU_AGENT_CONFIG, then ./agent.yaml)",
@@ -38,13 +66,16 @@ _HELP: Final[Mapping[str, Text]] = {
         "ngôn ngữ: vi hoặc en (mặc định: theo LANG, rồi theo tệp cấu hình)",
         "language: vi or en (default: as LANG says, then as the agent's file does)",
     ),
+    "log_file": Text(
+        "ghi nhật ký vào tệp này (tối đa 5 MB và một tệp cũ), không ra màn hình",
+        "log to this file (at most 5 MB and one older file) instead of standard error",
+    ),
     "verbose": Text("ghi nhật ký chi tiết", "log details"),
     "probe": Text("MỤC", "PROBE"),
-    "probes": Text(
-        "line, camera, microphone, host (bỏ trống: tất cả)",
-        "line, camera, microphone, host (none: all)",
+    "probes": Text("{names} (bỏ trống: tất cả)", "{names} (none: all)"),
+    "explain": Text(
+        "in số đo và nhật ký của từng phép kiểm tra", "print the numbers and the log of each probe"
     ),
-    "explain": Text("in nhật ký của từng phép kiểm tra", "print the log of each probe"),
     "valid": Text("cấu hình hợp lệ", "the configuration is valid"),
     "error": Text("lỗi", "error"),
     "fault": Text(
@@ -62,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _speak_utf8()
     try:
         parsed = _parse(given, language)
-        _set_up(language, verbose=parsed.verbose)
+        _show_faults(language)
+        _start_log(parsed)
         sys.exit(_run(parsed, asked))
     except AgentError as error:
         print(f"{_say('error', language)}: {error.text.in_language(language)}", file=sys.stderr)
@@ -92,23 +124,50 @@ def default_config(environment: Mapping[str, str]) -> Path:
 def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
     from diemcau_agent.config import load_config  # noqa: PLC0415  # only where its libraries are
 
-    config = load_config(parsed.config or default_config(os.environ))
-    language: Language = asked or config.language
+    def load() -> "AgentConfig":
+        return load_config(parsed.config or default_config(os.environ))
+
+    if parsed.command == "doctor":
+        from diemcau_agent.doctor import show_doctor  # noqa: PLC0415  # as below
+
+        # Also without a file that can be used: that is the first thing it looks at.
+        return show_doctor(load, asked, as_json=parsed.json)
+    config = load()
+    return _run_with(config, parsed, asked or config.language)
+
+
+def _run_with(config: "AgentConfig", parsed: argparse.Namespace, language: Language) -> ExitCode:
     match parsed.command:
         case "run" if parsed.check_only:
+            from diemcau_agent.statedirectory import check_state_directory  # noqa: PLC0415  # as above
+
+            check_state_directory(config)
             print(_say("valid", language))
         case "run":
             from diemcau_agent.app import run_agent  # noqa: PLC0415  # MQTT only where it is used
+            from diemcau_agent.statedirectory import held_state_directory  # noqa: PLC0415  # as above
 
-            run_agent(config)
+            with held_state_directory(config):
+                run_agent(config)
         case "status":
             from diemcau_agent.status import show_status  # noqa: PLC0415  # as above
 
             return show_status(config, language, as_json=parsed.json)
+        case "log":
+            from diemcau_agent.openinglog import show_log  # noqa: PLC0415  # as above
+
+            show_log(config, language, as_json=parsed.json)
+        case "opening":
+            from diemcau_agent.openinglog import show_switch  # noqa: PLC0415  # as above
+
+            show_switch(config, language, parsed.switch)
         case _:
             from diemcau_agent.check import Look, show_check  # noqa: PLC0415  # as above
 
-            look = Look(language, as_json=parsed.json, explain=parsed.explain)
+            look = Look(
+                language, as_json=parsed.json, explain=parsed.explain,
+                accept=parsed.command == "accept", ask=not parsed.yes and sys.stdin.isatty(),
+            )  # fmt: skip
             return show_check(config, parsed.probes, look)
     return ExitCode.OK
 
@@ -138,12 +197,27 @@ def _parser(language: Language) -> SpokenParser:
 
     run = add_command("run")
     run.add_argument("--check-only", action="store_true", help=say("check_only"))
+    run.add_argument(
+        "--log",
+        choices=LOG_FORMS,
+        default="auto",
+        metavar="FORM",
+        help=LOG_FORM.in_language(language),
+    )
+    run.add_argument("--log-file", type=Path, metavar="F", help=say("log_file"))
     status = add_command("status")
     status.add_argument("--json", action="store_true", help=say("json"))
-    check = add_command("check")
-    check.add_argument("probes", nargs="*", metavar=say("probe"), help=say("probes"))
-    check.add_argument("--json", action="store_true", help=say("json"))
-    check.add_argument("--explain", action="store_true", help=say("explain"))
+    names = ", ".join(probe_names())
+    for name in ("check", "accept"):
+        check = add_command(name)
+        asked = say("probes").format(names=names)
+        check.add_argument("probes", nargs="*", metavar=say("probe"), help=asked)
+        for flag in ("json", "explain", "yes"):
+            check.add_argument(f"--{flag}", action="store_true", help=say(flag))
+    for name in ("doctor", "log"):
+        add_command(name).add_argument("--json", action="store_true", help=say("json"))
+    opening = add_command("opening")
+    opening.add_argument("switch", nargs="?", choices=("on", "off"), help=say("switch"))
     return parser
 
 
@@ -158,13 +232,27 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _set_up(language: Language, *, verbose: bool) -> None:
-    """Log to standard error; a fault of ours is one sentence, its traceback only with --verbose."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+def _start_log(parsed: argparse.Namespace) -> None:
+    """Log to standard error, or to the file that ``run`` was given.
+
+    Raises:
+        UsageError: that file cannot be written.
+    """
+    resident = parsed.command == "run"
+    file: Path | None = parsed.log_file if resident else None
+    handler: logging.StreamHandler[Any] = logging.StreamHandler(sys.stderr or io.StringIO())
+    try:
+        if file is not None:
+            handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    except OSError as error:
+        why = unreadable_text(error)
+        vi, en = f"không ghi được nhật ký {file}: {why.vi}", f"cannot log to {file}: {why.en}"
+        raise UsageError(Text(vi, en)) from error
+    start_log(parsed.log if resident else LOG_FORMS[1], handler, os.environ, verbose=parsed.verbose)
+
+
+def _show_faults(language: Language) -> None:
+    """Say a fault of ours in one sentence; its traceback is logged with --verbose."""
 
     def show(
         kind: type[BaseException], error: BaseException, trace: types.TracebackType | None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 from collections.abc import Iterator
 
 import psutil
@@ -14,7 +13,7 @@ from diemcau_agent.boot import Boot
 from diemcau_agent.config import AgentConfig
 from diemcau_agent.delivery import Delivery, Pace
 from diemcau_agent.linewatch import StampWatch
-from diemcau_agent.link import Backoff, Link
+from diemcau_agent.link import LOOP_FACTORY, Backoff, Link
 from diemcau_agent.outbox import Outbox
 from diemcau_agent.reporter import Reporter
 from diemcau_agent.testing import TestDesk
@@ -70,6 +69,7 @@ class Agent:
             "link": self.link.run(self),
             "settings": self._follow_settings(),
             "reports": self.reporter.run(),
+            "devices": self.reporter.devices.run(self.reporter.on_devices_changed),
             "delivery": self.delivery.run(),
             "acknowledgements": self.delivery.settle(),
             "tests": self.desk.run(),
@@ -105,9 +105,7 @@ def end_probes() -> None:
 
 def run_agent(config: AgentConfig) -> None:
     """Run the agent until SIGTERM, SIGINT or, on Windows, Ctrl-C and Ctrl-Break."""
-    # The MQTT library needs a loop that watches sockets; the default loop of Windows does not.
-    factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
         runner.run(_run(config))
 
 

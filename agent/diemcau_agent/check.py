@@ -1,22 +1,31 @@
-"""``diemcau-agent check``: look at the room now, devices really opened."""
+"""``diemcau-agent check`` and ``accept``: look at the room now, devices really opened."""
 
 import asyncio
 import difflib
-from collections.abc import Sequence
+import functools
+import getpass
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from diemcau_agent.acceptance import accept_found
 from diemcau_agent.config import AgentConfig
+from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ExitCode, UsageError
+from diemcau_agent.explain import explained
 from diemcau_agent.probes.host import HostSettings
+from diemcau_agent.probes.table import probe_for, probe_names
 from diemcau_agent.roomcheck import check_room
 from diemcau_agent.rows import FINE, Row, device_row, host_row, line_row, printed
 from diemcau_agent.status import as_json_text, rows_document, show, todo_lines
 from diemcau_agent.statusfile import read_status
 from diemcau_contract.causes import Language, Text
+from diemcau_contract.messages import DeviceResult
+from diemcau_contract.words import DeviceKind
 from diemcau_line.clock import sync_state
 
-PROBES: Final = ("line", "camera", "microphone", "host")
+_YES: Final = frozenset({"", "c", "có", "co", "y", "yes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,10 @@ class Look:
     language: Language
     as_json: bool = False
     explain: bool = False
+    accept: bool = False
+    """Whether later results are to be held against these."""
+    ask: bool = False
+    """Whether somebody is there to be asked before a sound is played."""
 
 
 def show_check(config: AgentConfig, names: Sequence[str], look: Look) -> ExitCode:
@@ -34,41 +47,91 @@ def show_check(config: AgentConfig, names: Sequence[str], look: Look) -> ExitCod
     Raises:
         UsageError: a name is no probe.
     """
+    known = probe_names()
     for name in names:
-        if name not in PROBES:
-            raise _unknown(name)
-    wanted = set(names or PROBES)
-    rows, logs = asyncio.run(_rows(config, wanted))
+        if name not in known:
+            raise _unknown(name, known)
+    wanted = set(names or known)
+    devices = [device for device in config.devices if _probe_name(device) in wanted]
+    if look.ask and not _may_play(devices, look.language):
+        devices = [device for device in devices if device.kind != DeviceKind.SPEAKER]
+    rows, seen, found = asyncio.run(_rows(config, wanted, devices))
     if look.as_json:
         content = {
             "schema": "diemcau.agent_check/1",
             "hub": config.hub,
             "point": config.point,
             "rows": rows_document(rows),
-            "logs": logs,
+            "values": {name: one.values for name, one in seen.items()},
+            "logs": {name: one.log for name, one in seen.items()},
         }
         show([as_json_text(content)])
     else:
         show(printed(rows, look.language))
         show(todo_lines(rows, look.language))
         if look.explain:
-            show(f"--- {name}\n{log.rstrip()}" for name, log in logs.items())
+            show(line for name, one in seen.items() for line in one.lines(name, look.language))
+    if look.accept:
+        return accept_found(config, found, look.language)
     return ExitCode.OK if all(row.status in FINE for row in rows) else ExitCode.NOT_OK
 
 
-async def _rows(config: AgentConfig, wanted: set[str]) -> tuple[list[Row], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a probe saw in numbers, and its log."""
+
+    values: Mapping[str, object]
+    log: str = ""
+    explanation: Callable[[Language], Iterable[str]] | None = None
+    """The values in words; None where there are none but their codes."""
+
+    def lines(self, name: str, language: Language) -> Iterator[str]:
+        """Yield it as ``--explain`` shows it."""
+        yield f"--- {name}"
+        if self.explanation is not None:
+            yield from self.explanation(language)
+        else:
+            yield from (f"    {key}: {value}" for key, value in self.values.items())
+        yield from self.log.rstrip().splitlines()
+
+
+async def _rows(
+    config: AgentConfig, wanted: set[str], devices: Sequence[ExpectedDevice]
+) -> tuple[list[Row], dict[str, Seen], tuple[DeviceResult, ...]]:
     rows = []
     if "line" in wanted:
         status = read_status(config.state_directory)
         rows.append(line_row(status.line if status and status.running else None))
-    devices = [device for device in config.devices if device.kind in wanted]
-    found = await check_room(
-        devices, _host_settings(config), opening_allowed=config.opening_allowed
-    )
-    rows += [device_row(result) for result in found.devices]
+    asked_by = f"here: {_user()}"
+    found = await check_room(devices, _host_settings(config), config.openings(), asked_by)
+    seen = {}
     if "host" in wanted:
         rows.append(host_row(found.host))
-    return rows, found.logs
+        seen["host"] = Seen(found.host.model_dump(mode="json", exclude={"status", "causes"}))
+    for device, result in zip(devices, found.devices, strict=True):
+        row = device_row(result)
+        rows.append(row)
+        values = {**result.values, "duration_seconds": result.duration_seconds}
+        told = functools.partial(explained, result, device.source)
+        seen[row.key] = Seen(values, found.logs[row.key], told)
+    return rows, seen, found.devices
+
+
+def _may_play(devices: Sequence[ExpectedDevice], language: Language) -> bool:
+    """Ask whoever is at the keyboard: people may be in the room."""
+    if not any(device.kind == DeviceKind.SPEAKER for device in devices):
+        return True
+    question = Text(
+        "Loa sẽ phát hai tiếng chíp ngắn (khoảng 2 giây). Xin báo mọi người trong phòng. Phát "
+        "được không? [C/k] ",
+        "The speaker will play two short chirps (about 2 seconds). Please tell the people in the "
+        "room. May it play? [Y/n] ",
+    )
+    sys.stderr.write(question.in_language(language))
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    # Enter alone is a yes, the end of input is none.
+    return answer != "" and answer.strip().casefold() in _YES
 
 
 def _host_settings(config: AgentConfig) -> HostSettings:
@@ -76,8 +139,20 @@ def _host_settings(config: AgentConfig) -> HostSettings:
     return HostSettings(config.state_directory, host, sync_state().synchronised)
 
 
-def _unknown(name: str) -> UsageError:
-    near = difflib.get_close_matches(name, PROBES, n=3, cutoff=0.5) or list(PROBES)
+def _probe_name(device: ExpectedDevice) -> str:
+    row = probe_for(device.kind, device.source.get("format"))
+    return row[0] if row is not None else device.kind
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "?"
+
+
+def _unknown(name: str, known: Sequence[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or list(known)
     names = ", ".join(near)
     return UsageError(
         Text(

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -20,15 +19,20 @@ from pydantic import (
 from diemcau_agent.config_files import beside, file_problems
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
+from diemcau_agent.openings import Openings
+from diemcau_agent.probes.address import SCHEMES, checked_address
+from diemcau_agent.probes.table import HANDBOOK_ORDER, formats_of
+from diemcau_agent.signal_config import Limits, checked_hours, listening_pattern
+from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
 from diemcau_contract.causes import Language
-from diemcau_contract.documents import parse_document, unreadable_problem
+from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-_FORMATS: Final = {
-    "camera": ("v4l2", "dshow", "rtsp", "lavfi"),
-    "microphone": ("system", "lavfi"),
+_WITH_LOGIN: Final = {
+    "username": ("xapi",),
+    "password_file": ("pjlink", "xapi"),
+    "ca_file": ("xapi",),
 }
 
 
@@ -59,6 +63,10 @@ class AgentConfig:
     opening_allowed: bool
     devices: tuple[ExpectedDevice, ...]
 
+    def openings(self) -> Openings:
+        """Return the room's own switch and log."""
+        return Openings(self.state_directory, allowed_by_file=self.opening_allowed)
+
 
 def load_config(file: Path) -> AgentConfig:
     """Read the agent's file and the secret that it names.
@@ -71,55 +79,30 @@ def load_config(file: Path) -> AgentConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([unreadable_problem(error, str(file))]) from error
-    problems = list(file_problems(text, path, str(file)))
     try:
-        document = parse_document(text, _Document, str(file))
+        document = read_document(text, str(file))
+    except DocumentError as error:
+        raise ConfigError(error.problems) from error
+    problems = list(file_problems(document, path))
+    try:
+        content = checked(document, _Document)
     except DocumentError as error:
         found = [*error.problems, *problems]
         raise ConfigError(sorted(found, key=lambda problem: problem.line)) from error
     if problems:
         raise ConfigError(problems)
-    return _config(document, path)
+    return _config(content, path)
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueMistake("không phải URL hợp lệ", f"is not a URL: {error}") from error
-    if parts.scheme not in _PORTS or not host:
-        raise ValueMistake(
-            "phải là mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
-            "must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
-        )
-    if port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueMistake(
-            "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535)",
-            "must hold nothing but scheme, host and port (1 to 65535)",
-        )
-    return parts
-
-
-def _broker_url(url: str) -> str:
-    if "@" in url:
-        # The text is not repeated: it may hold a password.
-        raise ValueMistake(
-            "không được chứa tài khoản; dùng username và password_file",
-            "must not hold a login; use username and password_file",
-        )
-    _split(url)
-    return url
-
-
 def _address(text: str) -> str:
     try:
         parts = urlsplit(f"//{text}")
         good = bool(parts.hostname and parts.port) and parts.netloc == text and "@" not in text
+        check_host(parts.hostname or "")
     except ValueError:
         good = False
     if not good:
@@ -129,34 +112,43 @@ def _address(text: str) -> str:
     return text
 
 
-class _Broker(_Strict):
-    url: Annotated[str, AfterValidator(_broker_url)]
-    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    password_file: Annotated[str, Field(min_length=1)] | None = None
-    ca_file: Annotated[str, Field(min_length=1)] | None = None
-
-    @field_validator("password_file")
-    @classmethod
-    def _needs_username(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("username", "") is None:
-            raise ValueMistake("cần có username đi kèm", "needs a username beside it")
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and str(info.data.get("url", "mqtts:")).startswith("mqtt:"):
-            raise ValueMistake("chỉ dùng với mqtts://", "is of use with mqtts:// only")
-        return value
-
-
 class _Measure(_Strict):
     address: Annotated[str, AfterValidator(_address)] | None = None
 
 
 class _Source(_Strict):
-    format: Literal["v4l2", "dshow", "rtsp", "lavfi", "system"]
+    format: Literal["v4l2", "dshow", "rtsp", "lavfi", "system", "pjlink", "sip", "h323", "xapi"]
     url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str | None, info: ValidationInfo) -> str | None:
+        form = info.data.get("format")
+        if url is None or form not in SCHEMES:
+            return url
+        try:
+            checked_address(form, url)
+        except ValueError as error:
+            # The text is not repeated: it may hold a password.
+            begins = " | ".join(f"{scheme}HOST[:PORT]" for scheme in SCHEMES[form])
+            raise ValueMistake(
+                f"phải là {begins}, không kèm tài khoản", f"must be {begins}, without a login"
+            ) from error
+        return url
+
+    @field_validator("username", "password_file", "ca_file")
+    @classmethod
+    def _has_login(cls, value: str | None, info: ValidationInfo) -> str | None:
+        formats = _WITH_LOGIN[info.field_name or ""]
+        if value is not None and info.data.get("format", formats[0]) not in formats:
+            names_vi, names_en = " hoặc ".join(formats), " or ".join(formats)
+            raise ValueMistake(
+                f"chỉ dùng với nguồn dạng {names_vi}", f"is of use with format {names_en} only"
+            )
+        return value
 
     @model_validator(mode="after")
     def _has_url(self) -> Self:
@@ -169,17 +161,20 @@ class _Source(_Strict):
 
 
 class _Device(_Strict):
-    kind: Literal["camera", "microphone"]
+    kind: Literal["camera", "microphone", "speaker", "display", "codec"]
     role: Identifier = "main"
     source: _Source
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
     height: Annotated[int, Field(ge=16, le=4320)] | None = None
     frames_per_second: Annotated[float, Field(ge=1, le=120)] | None = None
+    input: Annotated[str, Field(pattern=r"^[1-6][0-9A-Z]$")] | None = None
+    microphone: Identifier | None = None
+    echo_canceller: bool | None = None
 
     @field_validator("source")
     @classmethod
     def _source_of_kind(cls, source: _Source, info: ValidationInfo) -> _Source:
-        allowed = _FORMATS.get(info.data.get("kind", ""), (source.format,))
+        allowed = formats_of(info.data.get("kind", "")) or (source.format,)
         if source.format not in allowed:
             kind = info.data["kind"]
             raise ValueMistake(
@@ -191,8 +186,25 @@ class _Device(_Strict):
     @field_validator("width", "height", "frames_per_second")
     @classmethod
     def _of_a_camera(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("kind") == "microphone":
+        if value is not None and info.data.get("kind", "camera") != "camera":
             raise ValueMistake("chỉ dùng cho camera", "is asked of cameras only")
+        return value
+
+    @field_validator("microphone", "echo_canceller")
+    @classmethod
+    def _of_a_speaker(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.data.get("kind", "speaker") != "speaker":
+            raise ValueMistake("chỉ dùng cho loa (speaker)", "is of use with speakers only")
+        return value
+
+    @field_validator("input")
+    @classmethod
+    def _of_a_projector(cls, value: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source")
+        if value is not None and isinstance(source, _Source) and source.format != "pjlink":
+            raise ValueMistake(
+                "chỉ dùng cho máy chiếu (pjlink)", "is asked of projectors (pjlink) only"
+            )
         return value
 
 
@@ -200,16 +212,18 @@ class _Document(_Strict):
     schema_: Literal["diemcau.agent/1"] = Field(alias="schema")
     hub: Identifier
     point: Identifier
-    broker: _Broker
+    broker: BrokerSection
     state_directory: Annotated[str, Field(min_length=1)]
     language: Language = "vi"
     measure: _Measure = _Measure()
-    opening_allowed: StrictBool = True
+    opening_allowed: bool = True
+    quiet_hours: tuple[Annotated[str, AfterValidator(checked_hours)], ...] = ()
+    limits: Limits = Limits()
     devices: tuple[_Device, ...] = Field(default=(), max_length=64)
 
     @field_validator("devices")
     @classmethod
-    def _no_doubles(cls, devices: tuple[_Device, ...]) -> tuple[_Device, ...]:
+    def _fit_together(cls, devices: tuple[_Device, ...]) -> tuple[_Device, ...]:
         keys = [(device.kind, device.role) for device in devices]
         doubled = sorted({f"{kind} {role}" for kind, role in keys if keys.count((kind, role)) > 1})
         if doubled:
@@ -218,6 +232,8 @@ class _Document(_Strict):
                 f"mỗi loại và vai trò chỉ ghi một lần; bị trùng: {names}",
                 f"each kind and role once; doubled: {names}",
             )
+        for speaker in (device for device in devices if device.kind == "speaker"):
+            listening_pattern(speaker.microphone or "main", devices)
         return devices
 
 
@@ -233,40 +249,57 @@ def _config(document: _Document, path: Path) -> AgentConfig:
         language=document.language,
         measure_address=(parts.hostname or "", parts.port or 0) if parts else None,
         opening_allowed=document.opening_allowed,
-        devices=tuple(_expected(device) for device in document.devices),
+        devices=tuple(
+            _expected(device, path, document) for device in _in_handbook_order(document.devices)
+        ),
     )
 
 
-def _broker(broker: _Broker, path: Path) -> Broker:
-    url = _split(broker.url)
-    password = None
-    if broker.password_file is not None:
-        secret = beside(path, broker.password_file).read_text(encoding="utf-8")
-        password = secret.strip().splitlines()[0]
+def _in_handbook_order(devices: tuple[_Device, ...]) -> list[_Device]:
+    return sorted(devices, key=lambda device: HANDBOOK_ORDER.index(device.kind))
+
+
+def _broker(broker: BrokerSection, path: Path) -> Broker:
+    url = broker_url(broker.url)
     return Broker(
-        host=url.hostname or "",
-        port=url.port or _PORTS[url.scheme],
-        tls=url.scheme == "mqtts",
+        host=url.host,
+        port=url.port,
+        tls=url.tls,
         username=broker.username,
-        password=password,
+        password=_secret(broker.password_file, path),
         ca_file=beside(path, broker.ca_file) if broker.ca_file else None,
     )
 
 
-def _expected(device: _Device) -> ExpectedDevice:
-    return ExpectedDevice(device.kind, device.role, _settings(device))
+def _secret(name: str | None, path: Path) -> str | None:
+    if name is None:
+        return None
+    return beside(path, name).read_text(encoding="utf-8").strip().splitlines()[0]
 
 
-def _settings(device: _Device) -> Mapping[str, Any]:
-    """Return what the device's probe asks for; a system microphone is named by a pattern."""
+def _expected(device: _Device, path: Path, document: _Document) -> ExpectedDevice:
+    settings = {**_settings(device, path), **document.limits.settings(device.kind)}
+    if device.kind == "speaker":
+        settings |= {
+            "microphone": listening_pattern(device.microphone or "main", document.devices),
+            "echo_canceller": device.echo_canceller,
+            "quiet_hours": list(document.quiet_hours),
+        }
+    return ExpectedDevice(device.kind, device.role, settings)
+
+
+def _settings(device: _Device, path: Path) -> Mapping[str, Any]:
+    """Return what the device's probe asks for; one of the system is named by a pattern."""
     source = device.source
-    if device.kind == "microphone":
-        key = "device" if source.format == "system" else "url"
-        return {"format": source.format, key: source.url}
     wanted = {
+        "device" if source.format == "system" else "url": source.url,
         "width": device.width,
         "height": device.height,
         "frames_per_second": device.frames_per_second,
+        "input": device.input,
+        "username": source.username,
+        "password": _secret(source.password_file, path),
+        "ca_file": str(beside(path, source.ca_file)) if source.ca_file else None,
     }
     asked = {key: value for key, value in wanted.items() if value is not None}
-    return {"format": source.format, "url": source.url, **asked}
+    return {"format": source.format, **asked}

@@ -1,4 +1,4 @@
-"""The files that the agent's file names: the broker's password and certificate authority."""
+"""The files that the agent's file names: passwords and certificates of broker and devices."""
 
 import os
 import stat
@@ -7,32 +7,36 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import yaml
-
+from diemcau_contract.broker_url import ca_content_mistake
 from diemcau_contract.causes import Text
-from diemcau_contract.documents import lines_of
+from diemcau_contract.documents import Document
 from diemcau_contract.errors import Problem
 from diemcau_contract.mistakes import unreadable_text
+from diemcau_contract.yaml_text import Place
 
 _OTHERS_MODE: Final = stat.S_IRWXG | stat.S_IRWXO
+_READ_BYTES: Final = 1024 * 1024
+"""A system's whole list of authorities has some 250 KB."""
 
 
-def file_problems(text: str, path: Path, shown: str) -> Iterator[Problem]:
+def file_problems(document: Document, path: Path) -> Iterator[Problem]:
     """Look at the files that the document names, even where the document has other problems."""
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return
-    broker = content.get("broker") if isinstance(content, dict) else None
-    if not isinstance(broker, dict):
-        return
-    lines = lines_of(text)
-    for key, secret in (("password_file", True), ("ca_file", False)):
-        name = broker.get(key)
-        if isinstance(name, str) and name:
-            what = _unusable(beside(path, name), secret=secret)
-            if what:
-                yield Problem(shown, lines.get(("broker", key), 0), f"broker.{key}", what)
+    for where in _sections(document.content):
+        for key, secret in (("password_file", True), ("ca_file", False)):
+            place = (*where, key)
+            name = document.at(place)
+            if isinstance(name, str) and name:
+                what = _unusable(beside(path, name), secret=secret)
+                if what:
+                    yield document.problem(place, what)
+
+
+def _sections(content: object) -> Iterator[Place]:
+    """Yield the places of the parts of the document that may name files."""
+    yield ("broker",)
+    devices = content.get("devices") if isinstance(content, dict) else None
+    for number in range(len(devices) if isinstance(devices, list) else 0):
+        yield ("devices", number, "source")
 
 
 def _unusable(path: Path, *, secret: bool) -> Text | None:
@@ -40,20 +44,23 @@ def _unusable(path: Path, *, secret: bool) -> Text | None:
     try:
         with path.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
-            content = opened.read(65_536)
+            content = opened.read(_READ_BYTES)
             if secret:
                 content.decode()
     except (OSError, UnicodeDecodeError) as error:
         why = unreadable_text(error)
         return Text(f"{path} không đọc được: {why.vi}", f"{path} cannot be read: {why.en}")
-    if secret and sys.platform != "win32" and mode & _OTHERS_MODE:
+    if not secret:
+        mistake = ca_content_mistake(content)
+        return mistake and Text(f"{path} {mistake.vi}", f"{path} {mistake.en}")
+    if sys.platform != "win32" and mode & _OTHERS_MODE:
         bits = f"{stat.S_IMODE(mode):04o}"
         return Text(
             f"{path} đang cho người khác đọc (quyền {bits}); chỉ chủ tệp được đọc: "
             f"chmod 600 {path}",
             f"{path} is open to others (mode {bits}); only its owner may read it: chmod 600 {path}",
         )
-    if secret and not content.strip():
+    if not content.strip():
         return Text(
             f"{path} đang trống; ghi mật khẩu vào dòng đầu",
             f"{path} is empty; write the password on its first line",

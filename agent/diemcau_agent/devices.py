@@ -1,26 +1,34 @@
 """Inventory: which expected devices are there, without opening any of them.
 
-Cheap enough for every 30 seconds: it reads the kernel's lists, and asks a child process only
-where those do not know the device (Windows, virtual audio devices, a device that is gone).
+Cheap enough for every 30 seconds: it reads the kernel's lists. A child process asks the sound
+system only where those do not know the device, where they have changed, and now and then for who
+uses it and which device programs use instead.
 """
 
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
+from diemcau_agent.probes.cards import Card, Stream, sound_cards
+from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, obstacle
 from diemcau_agent.probes.frame import ChildRun, device_result, run_child
-from diemcau_agent.probes.mixer import matches
-from diemcau_agent.probes.result import ProbeResult, judged
+from diemcau_agent.probes.holders import programs_holding
+from diemcau_agent.probes.interfaces import plugged_in
+from diemcau_agent.probes.outputs import judge_outputs, linux_outputs
+from diemcau_agent.probes.result import ProbeResult, ProbeValue, judged, shown
 from diemcau_agent.probes.table import PROBES
 from diemcau_agent.probes.v4l2 import find_v4l2
 from diemcau_contract.messages import DeviceResult
 
-_STREAMS: Final = {"microphone": "c", "speaker": "p"}
-"""Ending of an ALSA stream's name: capture, playback."""
+ASK_SECONDS: Final = 120.0
+"""How old the sound system's answer may be while the kernel's list stays the same: asking costs
+more than all the rest."""
+_STREAMS: Final[Mapping[str, Stream]] = {"microphone": "c", "speaker": "p"}
+_CAPABILITIES: Final[Mapping[str, Capability]] = {"camera": "webcam", "microphone": "microphone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +37,166 @@ class ExpectedDevice:
 
     kind: str
     role: str
-    source: Mapping[str, object]
-    """The probe's settings: ``format`` and what goes with it."""
+    source: Mapping[str, object] = field(repr=False)
+    """The probe's settings: ``format`` and what goes with it; it may hold a password."""
+
+    @property
+    def pattern(self) -> str | None:
+        """What its name must fit, None for any."""
+        pattern = self.source.get("device")
+        return None if pattern is None else str(pattern)
+
+
+Ask = Callable[[str, list[ExpectedDevice]], ProbeResult]
+"""Asks the system's libraries for devices of a form; see ``probes.listing``."""
+
+
+def ask_child(source_format: str, devices: list[ExpectedDevice]) -> ProbeResult:
+    """Ask in a child process: the libraries are large, and may hang."""
+    wanted = [{"kind": one.kind, "pattern": _listed_pattern(one)} for one in devices]
+    settings = {"format": source_format, "devices": wanted}
+    return run_child("listing", settings, PROBES["listing"].limit_seconds).result
+
+
+def _listed_pattern(device: ExpectedDevice) -> str | None:
+    if device.source.get("format") == "dshow":
+        return str(device.source.get("url", "")).removeprefix("video=")
+    return device.pattern
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a child said: at which look, when, and what was plugged in then."""
+
+    number: int
+    asked_at: float
+    signature: object
+    result: ProbeResult
+
+
+class Inventory:
+    """Looks for the expected devices again and again; remembers what costs much to ask."""
+
+    def __init__(
+        self,
+        expected: Iterable[ExpectedDevice],
+        root: Path = Path("/"),
+        ask: Ask = ask_child,
+        registry: Registry | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        plugged: Callable[[], object] | None = plugged_in if sys.platform == "win32" else None,
+    ) -> None:
+        self._expected = tuple(expected)
+        self._root = root
+        self._ask = ask
+        self._registry = registry or (WindowsRegistry() if sys.platform == "win32" else None)
+        self._clock = clock
+        self._plugged = plugged
+        self._signature: object = None
+        self._answers: dict[str, _Answer] = {}
+        self._number = 0
+
+    def look(self) -> tuple[DeviceResult, ...]:
+        """Look once; blocking, to be called through ``asyncio.to_thread``.
+
+        ``ok`` there, ``bad`` with ``missing`` or ``denied``, ``in_use`` with who has it, ``warn``
+        with ``wrong_device`` where programs use another one, ``unknown`` where this system cannot
+        say, ``not_applicable`` for what only a probe can tell.
+        """
+        cards = sound_cards(self._root)
+        self._number += 1
+        plugged = self._plugged() if self._plugged is not None else None
+        self._signature = ([(card.number, card.lines) for card in cards], plugged)
+        results = []
+        for device in self._expected:
+            started = time.perf_counter()
+            found = self._look_audio(device, cards) if _is_audio(device) else self._look(device)
+            run = ChildRun(found, "", time.perf_counter() - started)
+            results.append(device_result(device.kind, device.role, run))
+        return tuple(results)
+
+    def _look(self, device: ExpectedDevice) -> ProbeResult:
+        match device.source.get("format"):
+            case "lavfi":
+                return ProbeResult("ok")
+            case "v4l2":
+                return _look_v4l2(str(device.source.get("url", "")), self._root)
+            case "dshow" if self._registry is not None:
+                return self._look_dshow(device, self._registry)
+            case "system" if device.kind == "display" and sys.platform != "win32":
+                return judge_outputs(linux_outputs(self._root), device.pattern)
+            case _:
+                return ProbeResult("not_applicable")
+
+    def _look_dshow(self, device: ExpectedDevice, registry: Registry) -> ProbeResult:
+        told = _consent(device, registry)
+        if told is not None:
+            return told
+        cameras = [one for one in self._expected if one.source.get("format") == "dshow"]
+        answer = self._answer("dshow", cameras, listed=False)
+        if answer.status != "ok":
+            return answer
+        found = answer.values.get(f"found.{cameras.index(device)}")
+        return judged(() if found else ("missing",), {})
+
+    def _answer(self, form: str, devices: list[ExpectedDevice], *, listed: bool) -> ProbeResult:
+        """Ask, or return the last answer where nothing came or went and it is fresh enough.
+
+        ``listed``: the kernel's list has all of them, so that it would show one that goes.
+        """
+        now, last = self._clock(), self._answers.get(form)
+        if last is not None and last.number == self._number:
+            return last.result
+        shows = listed or self._plugged is not None
+        same = last is not None and last.signature == self._signature
+        if last is not None and shows and same and now - last.asked_at < ASK_SECONDS:
+            return last.result
+        result = self._ask(form, devices)
+        self._answers[form] = _Answer(self._number, now, self._signature, result)
+        return result
+
+    def _look_audio(self, device: ExpectedDevice, cards: list[Card]) -> ProbeResult:
+        told = _consent(device, self._registry) if self._registry is not None else None
+        if told is not None:
+            return told
+        stream, fits = _STREAMS[device.kind], _cards_of(device, cards)
+        owners = {card.owner(stream, self._root / "proc") for card in fits} - {None}
+        if owners:
+            return _in_use(", ".join(sorted(cast("set[str]", owners))))
+        audio = [one for one in self._expected if _is_audio(one)]
+        sound = self._answer("system", audio, listed=all(_cards_of(one, cards) for one in audio))
+        if sound.status == "ok":
+            return _told_by_sound_system(sound.values, audio.index(device))
+        if not fits:
+            return sound
+        reachable = any(card.accessible(stream, self._root / "dev") for card in fits)
+        return judged(() if reachable else ("denied",), {})
+
+
+def _told_by_sound_system(values: Mapping[str, ProbeValue], number: int) -> ProbeResult:
+    if not values.get(f"found.{number}"):
+        return judged(("missing",), {})
+    if held_by := values.get(f"held_by.{number}"):
+        return _in_use(str(held_by))
+    if used := values.get(f"used.{number}"):
+        return judged(("wrong_device",), {"used": used})
+    return judged((), {})
 
 
 def inventory(
     expected: Iterable[ExpectedDevice], root: Path = Path("/")
 ) -> tuple[DeviceResult, ...]:
-    """Look for each expected device; blocking, to be called through ``asyncio.to_thread``.
-
-    ``ok`` there, ``bad`` with ``missing`` or ``denied``, ``unknown`` where this system cannot
-    say, ``not_applicable`` for what only a network probe can tell.
-
-    Args:
-        expected: devices in the order wanted for the answer.
-        root: the file system whose ``/dev``, ``/sys`` and ``/proc`` are read.
-    """
-    results = []
-    for device in expected:
-        started = time.perf_counter()
-        found = _look(device, root)
-        run = ChildRun(found, "", time.perf_counter() - started)
-        results.append(device_result(device.kind, device.role, run))
-    return tuple(results)
+    """Look for each expected device once; see ``Inventory.look``."""
+    return Inventory(expected, root).look()
 
 
-def _look(device: ExpectedDevice, root: Path) -> ProbeResult:
-    match device.source.get("format"):
-        case "lavfi":
-            return ProbeResult("ok")
-        case "v4l2":
-            return _look_v4l2(str(device.source.get("url", "")), root)
-        case "dshow":
-            url = str(device.source.get("url", "")).removeprefix("video=")
-            return _ask("dshow", device.kind, url)
-        case "system" if device.kind in _STREAMS:
-            return _look_audio(device, root)
-        case _:
-            return ProbeResult("not_applicable")
+def _is_audio(device: ExpectedDevice) -> bool:
+    return device.kind in _STREAMS and device.source.get("format") == "system"
+
+
+def _cards_of(device: ExpectedDevice, cards: list[Card]) -> list[Card]:
+    stream = _STREAMS[device.kind]
+    return [card for card in cards if card.has(stream) and card.fits(device.pattern)]
 
 
 def _look_v4l2(url: str, root: Path) -> ProbeResult:
@@ -75,36 +205,19 @@ def _look_v4l2(url: str, root: Path) -> ProbeResult:
         return judged(("missing",), {})
     if not os.access(path, os.R_OK | os.W_OK):
         return judged(("denied",), {})
+    holders = programs_holding(path, root / "proc")
+    if holders:
+        return _in_use(", ".join(holders))
     return judged((), {"node": path.name})
 
 
-def _look_audio(device: ExpectedDevice, root: Path) -> ProbeResult:
-    pattern = device.source.get("device")
-    wanted = None if pattern is None else str(pattern)
-    if _alsa_has(wanted, _STREAMS[device.kind], root):
-        return ProbeResult("ok")
-    return _ask("system", device.kind, wanted)
+def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
+    """Return what Windows' privacy settings say against the device, None for nothing."""
+    capability = _CAPABILITIES.get(device.kind)
+    if capability is None:
+        return None
+    return obstacle(capability, registry)
 
 
-def _alsa_has(pattern: str | None, stream: str, root: Path) -> bool:
-    """Say whether a sound card that fits has a stream of this direction."""
-    asound = root / "proc/asound"
-    try:
-        text = (asound / "cards").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    lines = text.splitlines()
-    for first, second in zip(lines[::2], lines[1::2], strict=False):
-        number = first.split("[", 1)[0].strip()
-        if any((asound / f"card{number}").glob(f"pcm*{stream}")) and matches(
-            pattern, first, second
-        ):
-            return True
-    return False
-
-
-def _ask(source_format: str, kind: str, pattern: str | None) -> ProbeResult:
-    if source_format == "dshow" and sys.platform != "win32":
-        return ProbeResult("not_applicable")
-    settings = {"format": source_format, "kind": kind, "pattern": pattern}
-    return run_child("listing", settings, PROBES["listing"].limit_seconds).result
+def _in_use(held_by: str) -> ProbeResult:
+    return ProbeResult("in_use", ("busy",), {"held_by": shown(held_by)})

@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 from diemcau_contract.commandline import need_libraries, wanted_language
 from diemcau_contract.errors import CommandLineError
 
-_LIBRARIES: Final = ("aiomqtt", "av", "numpy", "psutil", "sounddevice")
+_LIBRARIES: Final = ("aiomqtt", "aiopjlink", "av", "numpy", "psutil")
 """Modules of the extra ``agent``; a test installs it alone."""
 _EXIT_USAGE: Final = 2
 

@@ -2,6 +2,7 @@
 
 AgentError          has ``text`` and ``exit_code``
 ├── ConfigError     the agent's file, with all its problems
+├── StateDirectoryError  the folder of the agent's state
 └── UsageError      the command line
 LinkDownError       there is no session with the broker right now (never reaches a user)
 """
@@ -20,7 +21,7 @@ class ExitCode(IntEnum):
     NOT_OK = 1
     """The room is not ready, or a check found something."""
     USAGE = 2
-    """The command line or the agent's file is wrong."""
+    """The command line or the agent's file is wrong, or the folder that it names."""
     NOT_RUNNING = 3
     """No agent runs for this file."""
 
@@ -46,6 +47,13 @@ class ConfigError(AgentError):
             en.append(f"  {problem.in_language('en')}")
         super().__init__(Text("\n".join(vi), "\n".join(en)), ExitCode.USAGE)
         self.problems = tuple(problems)
+
+
+class StateDirectoryError(AgentError):
+    """The folder of the agent's state takes no files, or another agent's."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text, ExitCode.USAGE)
 
 
 class UsageError(AgentError):

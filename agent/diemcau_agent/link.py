@@ -7,8 +7,10 @@ itself has acknowledged it, so nothing here depends on what a broker keeps.
 import asyncio
 import logging
 import random
+import secrets
 import socket
 import ssl
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -30,10 +32,14 @@ from diemcau_contract.messages import Hello
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
+LOOP_FACTORY: Final = asyncio.SelectorEventLoop if sys.platform == "win32" else None
+"""The MQTT library needs a loop that watches sockets; the default loop of Windows does not."""
 KEEPALIVE_SECONDS: Final = 20
 ANSWER_SECONDS: Final = 10.0
 """How long the broker may take to answer a connect, a subscribe or a publish."""
 GOODBYE_SECONDS: Final = 2.0
+ARRIVAL_SECONDS: Final = 2.0
+"""How long a message that must not arrive is waited for: many times the round trip of any line."""
 _CONNECT_SECONDS: Final = 3.0
 UNANSWERED_REPORTS: Final = 3
 """As many intervals as the server waits for a report before it calls a point silent (SPEC 3.3)."""
@@ -199,25 +205,12 @@ class Link:
 
     def _new_client(self, number: int) -> aiomqtt.Client:
         """Make a client for one session: the will holds the number of the session."""
-        broker = self._config.broker
         will = self._hello(number, False)  # noqa: FBT003  # the callback's second place is online
-        client = aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=broker.username,
-            password=broker.password,
-            identifier=f"agent-{self._config.hub}-{self._config.point}-{will.boot_id[:8]}",
-            protocol=aiomqtt.ProtocolVersion.V311,
-            clean_session=True,
-            will=aiomqtt.Will(self._hello_topic, encode(will), qos=1, retain=False),
-            keepalive=KEEPALIVE_SECONDS,
-            timeout=ANSWER_SECONDS,
-            tls_context=_tls_context(broker) if broker.tls else None,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        return _client(
+            self._config.broker,
+            f"agent-{self._config.hub}-{self._config.point}-{will.boot_id[:8]}",
+            aiomqtt.Will(self._hello_topic, encode(will), qos=1, retain=False),
         )
-        # The library has no setting for it; five seconds by default would delay a stop.
-        client._client.connect_timeout = _CONNECT_SECONDS  # noqa: SLF001
-        return client
 
     @property
     def _hello_topic(self) -> str:
@@ -306,6 +299,53 @@ async def _heeding_cancel(work: Awaitable[Result]) -> Result:
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
     return result
+
+
+async def try_login(config: AgentConfig, forbidden: str) -> tuple[LinkProblem | None, bool]:
+    """Enter the broker and leave; return why that fails, and whether ``forbidden`` came through.
+
+    ``forbidden`` is a topic that this point hears and must not publish on. All this under a name
+    of its own and without birth or will: the agent that runs is not disturbed, and the hub hears
+    nothing.
+    """
+    name = f"doctor-{config.hub}-{config.point}-{secrets.token_hex(4)}"
+    try:
+        async with _client(config.broker, name) as client:
+            return None, await _comes_back(client, forbidden)
+    except (aiomqtt.MqttError, OSError, ValueError) as error:
+        fault = _fault(error, tls=config.broker.tls)
+        return LinkProblem(fault, config.broker, _reason(error)), False
+
+
+async def _comes_back(client: aiomqtt.Client, topic: str) -> bool:
+    """Publish on ``topic`` and say whether it arrives; a broker that refuses does so in silence."""
+    await client.subscribe(topic, qos=1)
+    await client.publish(topic, b"", qos=1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ARRIVAL_SECONDS):
+            async for _ in client.messages:
+                return True
+    return False
+
+
+def _client(broker: Broker, identifier: str, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
+    client = aiomqtt.Client(
+        broker.host,
+        broker.port,
+        username=broker.username,
+        password=broker.password,
+        identifier=identifier,
+        protocol=aiomqtt.ProtocolVersion.V311,
+        clean_session=True,
+        will=will,
+        keepalive=KEEPALIVE_SECONDS,
+        timeout=ANSWER_SECONDS,
+        tls_context=_tls_context(broker) if broker.tls else None,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    )
+    # The library has no setting for it; five seconds by default would delay a stop.
+    client._client.connect_timeout = _CONNECT_SECONDS  # noqa: SLF001
+    return client
 
 
 def _tls_context(broker: Broker) -> ssl.SSLContext:

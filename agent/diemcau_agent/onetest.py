@@ -1,6 +1,7 @@
 """The traffic of one test: its own measuring process, from the ticket to the last step."""
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class OneTest:
         self._worker: WorkerProcess | None = None
         self._tell: Tell | None = None
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        """What comes from the worker's threads is logged under the ids of this test too."""
 
     @property
     def is_over(self) -> bool:
@@ -151,10 +154,10 @@ class OneTest:
             _log.debug("%s not sent: %s", type(command).__name__, error)
 
     def _from_thread(self, event: Event) -> None:
-        self._loop.call_soon_threadsafe(self._on_event, event)
+        self._loop.call_soon_threadsafe(self._on_event, event, context=self._context)
 
     def _gone_from_thread(self, exit_code: int) -> None:
-        self._loop.call_soon_threadsafe(self._on_exit, exit_code)
+        self._loop.call_soon_threadsafe(self._on_exit, exit_code, context=self._context)
 
     def _on_exit(self, exit_code: int) -> None:
         if not self._over.is_set():

@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from diemcau_agent import __version__
 from diemcau_agent.boot import Boot
 from diemcau_agent.config import AgentConfig
-from diemcau_agent.devices import inventory
+from diemcau_agent.devices import Inventory
+from diemcau_agent.devicewatch import DeviceWatch, merged
 from diemcau_agent.link import Link
 from diemcau_agent.outbox import Key, Outbox, OutboxState
 from diemcau_agent.outbox import Report as OutboxReport
@@ -25,11 +26,9 @@ from diemcau_agent.statusfile import (
     own_start,
     write_status,
 )
-from diemcau_contract.causes import Cause
 from diemcau_contract.codec import encode
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState, MeasureSettings, Report, Settings
-from diemcau_contract.words import Status
 from diemcau_line.clock import sync_state
 
 _log = logging.getLogger(__name__)
@@ -77,7 +76,9 @@ class Reporter:
         self._watch = watch
         self._on_report = on_report
         self._interval_seconds = DEFAULT_INTERVAL_SECONDS
+        self.devices = DeviceWatch(Inventory(config.devices).look)
         self._changed = asyncio.Event()
+        self._due = False
         self._first_session = asyncio.Event()
         self._seq = 0
         self._opened: dict[_DeviceKey, DeviceResult] = {}
@@ -102,6 +103,11 @@ class Reporter:
         for result in results:
             self._opened[result.kind, result.role] = result
 
+    def on_devices_changed(self) -> None:
+        """Report at once: what is gone or back is known at the hub within the minute."""
+        self._due = True
+        self._changed.set()
+
     def host_settings(self) -> HostSettings:
         """Return what the look at the PC needs to know now."""
         offset = self._line.clock_offset_seconds if self._line else None
@@ -123,6 +129,9 @@ class Reporter:
         last = loop.time() - offset * self._interval_seconds
         while True:
             self._changed.clear()
+            if self._due:
+                self._due = False
+                await self._report()
             wait_seconds = last + self._interval_seconds - loop.time()
             if wait_seconds > 0 and await _wait(self._changed, wait_seconds):
                 continue
@@ -142,7 +151,7 @@ class Reporter:
             self._line, self._line_at = line, datetime.now(UTC)
         else:
             line = None
-        present = await asyncio.to_thread(inventory, self._config.devices)
+        present = await self.devices.results()
         devices = tuple(merged(result, self._opened) for result in present)
         host = await asyncio.to_thread(read_host, self.host_settings())
         outbox = await asyncio.to_thread(self._outbox.state)
@@ -225,20 +234,6 @@ class Reporter:
             self._status_failed = True
         else:
             self._status_failed = False
-
-
-def merged(present: DeviceResult, opened: dict[_DeviceKey, DeviceResult]) -> DeviceResult:
-    """Join what the inventory sees now with what the last test found by opening the device.
-
-    A device that is gone is gone; one that a test did not find but that is there now has not been
-    looked at yet. Else the last real look counts, with its own time.
-    """
-    last = opened.get((present.kind, present.role))
-    if last is None or present.status in (Status.BAD, Status.WARN):
-        return present
-    if Cause.MISSING in last.causes and present.status is Status.OK:
-        return present
-    return last
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

@@ -1,7 +1,7 @@
 """What a room's staff is told: one row a thing, its status in words, and what to do first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from diemcau_agent.statusfile import AgentStatus, LineStatus, LinkStatus
@@ -9,6 +9,7 @@ from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.profiles import Limits
+from diemcau_contract.value_words import changes
 from diemcau_contract.words import Status
 
 STATUS_WORDS: Final = {
@@ -40,16 +41,23 @@ class Row:
     status: Status
     detail: Text = _NOTHING
     todo: Text | None = None
+    why: Text | None = None
+    """What is likely behind it."""
+    causes: tuple[Cause, ...] = ()
+    """The same as codes, for programs."""
 
 
 def room_rows(status: AgentStatus) -> list[Row]:
-    """Return the rows of a room, in the order in which staff should look at them."""
+    """Return the rows of a room, in the order of the communes' handbook.
+
+    First the link with all that it goes through, the PC and the codec; then picture, then sound
+    (the agent's file keeps devices in that order).
+    """
     rows = [link_row(status.link)]
     if status.link.connected:
         rows.append(line_row(status.line))
-    rows += [device_row(result) for result in status.devices]
     rows.append(host_row(status.host))
-    return rows
+    return [*rows, *map(device_row, status.devices)]
 
 
 def link_row(link: LinkStatus) -> Row:
@@ -78,12 +86,14 @@ def line_row(line: LineStatus | None) -> Row:
     if statistics.packets_received == 0:
         words = WORDING[Cause.FIREWALL]
         todo = action(Cause.FIREWALL, port=line.port or 0)
-        return Row("line", name, Status.BAD, words.name, todo)
+        causes = (Cause.FIREWALL,)
+        return Row("line", name, Status.BAD, words.name, todo, words.why, causes)
     cause = _line_cause(statistics)
     detail = _line_figures(statistics)
     if cause is None:
         return Row("line", name, Status.OK, detail)
-    return Row("line", name, Status.WARN, detail, action(cause, evidence=detail))
+    todo, why = action(cause, evidence=detail), WORDING[cause].why
+    return Row("line", name, Status.WARN, detail, todo, why, (cause,))
 
 
 def device_row(result: DeviceResult) -> Row:
@@ -91,16 +101,29 @@ def device_row(result: DeviceResult) -> Row:
     kind = DEVICE_NAMES[result.kind]
     role = "" if result.role == "main" else f" ({result.role})"
     name = Text(_capital(kind.vi) + role, _capital(kind.en) + role)
-    todo = None
-    if result.causes and result.status not in FINE:
-        todo = action(result.causes[0], device=result.kind)
-    return Row(f"{result.kind}.{result.role}", name, result.status, _causes(result.causes), todo)
+    detail = _causes(result.causes)
+    # Who has it open, or which device is used in its place: named by a program of this PC.
+    who = result.values.get("held_by") or result.values.get("used")
+    if who:
+        detail = Text(f"{detail.vi} ({who})", f"{detail.en} ({who})")
+    row = Row(f"{result.kind}.{result.role}", name, result.status, detail, causes=result.causes)
+    return _with_todo(row, result.kind, changes([result]))
 
 
 def host_row(host: HostState) -> Row:
     """Say how the PC fares."""
-    todo = action(host.causes[0], device="host") if host.causes else None
-    return Row("host", Text("Máy tính", "PC"), host.status, _causes(host.causes), todo)
+    name = Text("Máy tính", "PC")
+    row = Row("host", name, host.status, _causes(host.causes), causes=host.causes)
+    return _with_todo(row, "host")
+
+
+def _with_todo(row: Row, device: str, evidence: Text | None = None) -> Row:
+    """Add what to do against the first cause, and why it is likely there."""
+    if not row.causes or row.status in FINE:
+        return row
+    first = row.causes[0]
+    todo = action(first, device=device, evidence=evidence)
+    return replace(row, todo=todo, why=WORDING[first].why)
 
 
 def printed(rows: list[Row], language: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from diemcau_contract.messages import utc_text
 from diemcau_contract.words import Status
 
 _MINUTE: Final = 60
+_LIKELY: Final = Text("Lý do thường gặp", "Likely why")
 _NOT_RUNNING: Final = Text(
     "agent không chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện.",
     "the agent does not run: restart the PC, or phone the hub's technician.",
@@ -85,6 +86,8 @@ def todo_lines(rows: list[Row], language: Language) -> Iterator[str]:
     for number, row in enumerate(wanted, 1):
         if row.todo is not None:
             yield f"  {number}. {row.todo.in_language(language)}"
+        if row.why is not None:
+            yield f"     {_LIKELY.in_language(language)}: {row.why.in_language(language)}"
 
 
 def measured(moment: datetime, age_seconds: float) -> Text:
@@ -121,6 +124,8 @@ def rows_document(rows: list[Row]) -> list[dict[str, Any]]:
             "name": _both(row.name),
             "status": row.status,
             "detail": _both(row.detail),
+            "causes": list(row.causes),
+            "why": _both(row.why) if row.why else None,
             "action": _both(row.todo) if row.todo else None,
         }
         for row in rows

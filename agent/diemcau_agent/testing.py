@@ -15,8 +15,10 @@ from diemcau_agent.link import Link
 from diemcau_agent.onetest import News, Notice, OneTest, Outcome
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import RoomFindings, check_room
+from diemcau_contract.causes import Cause
 from diemcau_contract.codec import encode
 from diemcau_contract.errors import MessageError
+from diemcau_contract.logs import belonging
 from diemcau_contract.messages import (
     CapacityResult,
     Command,
@@ -40,6 +42,7 @@ LINK_LOSS_SECONDS: Final = 5.0
 _REMEMBERED_TESTS: Final = 200
 _LOG_CHARACTERS: Final = (4000, 1000, 200, 0)
 
+_Answer = CapacityResult | DevicesResult | StepResult | TestNotice
 NoticeEvent = Literal["accepted", "opened", "no_answer", "refused", "failed", "busy", "ended"]
 
 
@@ -63,7 +66,7 @@ class TestDesk:
         self._on_opened = on_opened
         self._seen: deque[str] = deque(maxlen=_REMEMBERED_TESTS)
         self._opens: asyncio.Queue[tuple[TestOpen, OneTest]] = asyncio.Queue()
-        self._outgoing: asyncio.Queue[BaseModel] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[_Answer] = asyncio.Queue()
         self._current: OneTest | None = None
         self._loss: asyncio.TimerHandle | None = None
 
@@ -74,6 +77,10 @@ class TestDesk:
 
     def on_command(self, command: Command) -> None:
         """Take a command; one that no longer makes sense is logged and ignored."""
+        with belonging(test=command.test):
+            self._take(command)
+
+    def _take(self, command: Command) -> None:
         match command:
             case TestOpen():
                 self._on_open(command)
@@ -111,28 +118,15 @@ class TestDesk:
         """Run the tests that come, until cancelled."""
         while True:
             command, current = await self._opens.get()
-            devices = asyncio.create_task(self._check_devices(command, current), name="devices")
-            try:
-                await current.run(self._tell)
-            finally:
-                if self._current is current:
-                    self._current = None
-                devices.cancel()
-                await asyncio.gather(devices, return_exceptions=True)
-            if current.outcome is not Outcome.REFUSED:
-                self._notice(command.test, Notice("ended", current.why_ended))
+            with belonging(test=command.test):
+                await self._carry_out(command, current)
 
     async def send(self) -> None:
         """Send notices and results in order, until cancelled; they outlive a short link loss."""
-        loop = asyncio.get_running_loop()
         while True:
             message = await self._outgoing.get()
-            deadline = loop.time() + LINK_LOSS_SECONDS
-            while not await self._sent(message):
-                if loop.time() > deadline:
-                    _log.warning("%s not delivered: no link", type(message).__name__)
-                    break
-                await asyncio.sleep(0.1)
+            with belonging(test=message.test):
+                await self._deliver(message)
 
     def _on_open(self, command: TestOpen) -> None:
         if command.test in self._seen:
@@ -142,7 +136,7 @@ class TestDesk:
         if self._current is not None and not self._current.is_over:
             self._notice(command.test, Notice("busy", f"in test {self._current.test}"))
             return
-        _log.info("test %s, asked by %s", command.test, command.asked_by)
+        _log.info("test asked for by %s", command.asked_by)
         address = self._config.measure_address
         host = command.measure.host or self._config.broker.host
         host, port = address or (host, command.measure.port)
@@ -150,18 +144,27 @@ class TestDesk:
         self._notice(command.test, Notice("accepted", ""))
         self._opens.put_nowait((command, self._current))
 
+    async def _carry_out(self, command: TestOpen, current: OneTest) -> None:
+        devices = asyncio.create_task(self._check_devices(command, current), name="devices")
+        try:
+            await current.run(self._tell)
+        finally:
+            if self._current is current:
+                self._current = None
+            devices.cancel()
+            await asyncio.gather(devices, return_exceptions=True)
+        if current.outcome is not Outcome.REFUSED:
+            self._notice(command.test, Notice("ended", current.why_ended))
+
     async def _check_devices(self, command: TestOpen, current: OneTest) -> None:
         if not command.check_devices:
             return
         # The line first: starting the probes' children must not delay the opening of the flow.
         await current.settled.wait()
-        found = await check_room(
-            self._config.devices,
-            self._host_settings(),
-            opening_allowed=self._config.opening_allowed,
-        )
-        if self._config.opening_allowed:
-            self._on_opened(found.devices)
+        openings = self._config.openings()
+        asked_by = f"hub: {command.asked_by}"
+        found = await check_room(self._config.devices, self._host_settings(), openings, asked_by)
+        self._on_opened(one for one in found.devices if Cause.SWITCHED_OFF not in one.causes)
         self._outgoing.put_nowait(self._devices_result(command.test, found))
 
     def _devices_result(self, test: str, found: RoomFindings) -> DevicesResult:
@@ -197,14 +200,23 @@ class TestDesk:
         self._outgoing.put_nowait(result)
 
     def _notice(self, test: str, notice: Notice) -> None:
-        _log.info("test %s: %s %s", test, notice.event, notice.detail)
+        _log.info("test %s: %s", notice.event, notice.detail or "-")
         message = TestNotice(
             hub=self._boot.hub, point=self._boot.point, boot_id=self._boot.boot_id,
             test=test, event=notice.event, detail=notice.detail[:400],
         )  # fmt: skip
         self._outgoing.put_nowait(message)
 
-    async def _sent(self, message: BaseModel) -> bool:
+    async def _deliver(self, message: _Answer) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LINK_LOSS_SECONDS
+        while not await self._sent(message):
+            if loop.time() > deadline:
+                _log.warning("%s not delivered: no link", type(message).__name__)
+                break
+            await asyncio.sleep(0.1)
+
+    async def _sent(self, message: _Answer) -> bool:
         try:
             await self._link.send(Up.RESULT, message)
         except LinkDownError:

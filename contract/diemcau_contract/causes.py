@@ -7,9 +7,10 @@ numbers in braces; ``action`` fills them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-Language = Literal["vi", "en"]
+from diemcau_contract.cause_details import ACTION_OF_DEVICE, LIKELY
+from diemcau_contract.texts import Language as Language  # noqa: PLC0414  # known from here
+from diemcau_contract.texts import Text as Text  # noqa: PLC0414  # as above
 
 
 class Cause(StrEnum):
@@ -50,6 +51,11 @@ class Cause(StrEnum):
     HUM = "hum"
     NOISY = "noisy"
     CHIRP_NOT_HEARD = "chirp_not_heard"
+    NEEDS_MICROPHONE = "needs_microphone"
+    QUIET_HOURS = "quiet_hours"
+    CHANGED = "changed"
+    WRONG_DEVICE = "wrong_device"
+    NO_EDID = "no_edid"
     OFF = "off"
     WARMING = "warming"
     WRONG_INPUT = "wrong_input"
@@ -57,12 +63,16 @@ class Cause(StrEnum):
     LAMP = "lamp"
     FAN = "fan"
     TEMP = "temp"
+    DEVICE_FAULT = "device_fault"
     AUTH = "auth"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CRASHED = "crashed"
+    SWITCHED_OFF = "switched_off"
+    STALE = "stale"
 
     SLEEP_TIMER = "sleep_timer"
+    USB_SUSPEND = "usb_suspend"
     DISK_LOW = "disk_low"
     CLOCK_OFF = "clock_off"
     CPU_BUSY = "cpu_busy"
@@ -76,26 +86,11 @@ LINE_CAUSES = frozenset(list(Cause)[: list(Cause).index(Cause.MISSING)])
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """One sentence in both languages."""
-
-    vi: str
-    en: str
-
-    def in_language(self, language: Language) -> str:
-        """Return the sentence in ``language``."""
-        return self.vi if language == "vi" else self.en
-
-    def __add__(self, other: "Text") -> "Text":
-        """Return both sentences, one behind the other."""
-        return Text(f"{self.vi} {other.vi}".rstrip(), f"{self.en} {other.en}".rstrip())
-
-
-@dataclass(frozen=True, slots=True)
 class Wording:
-    """A cause in words: a short name for a table cell, and the first thing to do."""
+    """A cause in words: a short name for a table cell, why it is likely, the first thing to do."""
 
     name: Text
+    why: Text
     action: Text
 
 
@@ -263,10 +258,10 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Check the HDMI cable and its source; choose the right input.",
     ),
     Cause.MUTED: (
-        "micro đang tắt tiếng",
+        "đang tắt tiếng",
         "muted",
-        "Bật tiếng micro: nút trên micro và trong cài đặt âm thanh của máy.",
-        "Unmute the microphone: its own button and the PC's sound settings.",
+        "Bật tiếng {device}: nút trên thiết bị và trong cài đặt âm thanh của máy.",
+        "Unmute the {device}: its own button and the PC's sound settings.",
     ),
     Cause.VOLUME_ZERO: (
         "âm lượng bằng 0",
@@ -310,6 +305,38 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Bật loa và âm ly, tăng âm lượng, kiểm tra dây loa.",
         "Switch on speaker and amplifier, raise the volume, check the speaker's cable.",
     ),
+    Cause.NEEDS_MICROPHONE: (
+        "chưa thử được loa vì micro",
+        "speaker not tested: microphone",
+        "Sửa micro trước (xem dòng micro), rồi kiểm tra lại loa.",
+        "Mend the microphone first (see its row), then check the speaker again.",
+    ),
+    Cause.QUIET_HOURS: (
+        "giờ yên lặng",
+        "quiet hours",
+        "Kiểm tra loa ngoài giờ yên lặng (quiet_hours trong tệp cấu hình).",
+        "Check the speaker outside the quiet hours (quiet_hours in the agent's file).",
+    ),
+    Cause.CHANGED: (
+        "khác lúc nghiệm thu",
+        "not as accepted",
+        "Xem lại {device}: có bị xoay, dời chỗ hoặc chỉnh lại không ({evidence}). Nếu đúng ý, chạy "
+        "diemcau-agent accept.",
+        "Look at the {device}: was it turned, moved or set anew ({evidence})? If that was meant, "
+        "run diemcau-agent accept.",
+    ),
+    Cause.WRONG_DEVICE: (
+        "máy đang dùng thiết bị khác",
+        "another device is used",
+        "Chọn lại đúng {device} trong cài đặt của máy và trong phần mềm họp.",
+        "Choose the right {device} in the PC's settings and in the meeting software.",
+    ),
+    Cause.NO_EDID: (
+        "không đọc được thông tin màn hình",
+        "display tells nothing of itself",
+        "Rút dây HDMI ở cả hai đầu, cắm lại; thử bỏ bộ chia.",
+        "Replug the HDMI cable at both ends; try without the splitter.",
+    ),
     Cause.OFF: ("đang tắt", "off", "Bật nguồn {device}.", "Switch the {device} on."),
     Cause.WARMING: (
         "đang khởi động",
@@ -347,6 +374,13 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Tắt {device} cho nguội, kiểm tra chỗ thoát gió.",
         "Let the {device} cool down, check its air vents.",
     ),
+    Cause.DEVICE_FAULT: (
+        "thiết bị báo lỗi",
+        "device reports a fault",
+        "Xem đèn báo trên {device}: đóng nắp, vệ sinh lưới lọc; nếu vẫn vậy, tắt rồi bật lại.",
+        "Look at the lamps of the {device}: close its cover, clean its filter; else switch it off "
+        "and on.",
+    ),
     Cause.AUTH: (
         "sai mật khẩu thiết bị",
         "device login refused",
@@ -371,11 +405,31 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Kiểm tra lại; nếu vẫn vậy, gửi nhật ký (test-line --explain) cho kỹ thuật.",
         "Check again; if it stays, send the log (test-line --explain) to the technician.",
     ),
+    Cause.SWITCHED_OFF: (
+        "đã tắt tại chỗ",
+        "switched off here",
+        "Bật lại khi được phép: diemcau-agent opening on (hoặc opening_allowed trong tệp cấu "
+        "hình).",
+        "Switch it on again where that is wanted: diemcau-agent opening on (or opening_allowed in "
+        "the agent's file).",
+    ),
+    Cause.STALE: (
+        "kết quả đã cũ",
+        "result is old",
+        "Kiểm tra lại: diemcau-agent check tại phòng, hoặc test-line từ huyện.",
+        "Check again: diemcau-agent check in the room, or test-line from the hub.",
+    ),
     Cause.SLEEP_TIMER: (
         "máy sẽ tự ngủ",
         "PC will sleep",
         "Tắt chế độ ngủ của máy tính trong giờ họp.",
         "Turn off the PC's sleep timer for the meeting.",
+    ),
+    Cause.USB_SUSPEND: (
+        "cổng USB tự ngắt",
+        "USB ports fall asleep",
+        "Tắt chế độ tiết kiệm điện của cổng USB trên máy tính.",
+        "Turn off power saving of the PC's USB ports.",
     ),
     Cause.DISK_LOW: (
         "ổ đĩa gần đầy",
@@ -416,7 +470,7 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
 }
 
 WORDING: Mapping[Cause, Wording] = {
-    cause: Wording(Text(name_vi, name_en), Text(action_vi, action_en))
+    cause: Wording(Text(name_vi, name_en), Text(*LIKELY[cause]), Text(action_vi, action_en))
     for cause, (name_vi, name_en, action_vi, action_en) in _WORDS.items()
 }
 
@@ -452,7 +506,7 @@ def action(
     helps against a narrow hub line, ``port`` the hub's UDP port; a sentence uses those that it
     names.
     """
-    template = WORDING[cause].action
+    template = ACTION_OF_DEVICE.get((cause, device), WORDING[cause].action)
     name = DEVICE_NAMES.get(device, Text("thiết bị", "device"))
 
     def filled(language: Language) -> str:

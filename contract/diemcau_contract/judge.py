@@ -16,6 +16,7 @@ from diemcau_contract.messages import HostState
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Finding
 from diemcau_contract.validity import guard_findings, sent_late
+from diemcau_contract.value_words import changes
 from diemcau_contract.wording import hub_advice, line_evidence, works_at
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 
@@ -250,7 +251,8 @@ def _action(
 ) -> Text:
     ways = [way for way in Direction if not str(cause).endswith(f"_{_opposite(way)}")]
     if cause not in LINE_CAUSES:
-        return action(cause, device=device)
+        looked = [one for one in evidence.devices if one.kind == device and cause in one.causes]
+        return action(cause, device=device, evidence=changes(looked))
     if str(cause).startswith("hub_line"):
         numbers, advice = hub_advice(ways, attribution, profile)
         return action(cause, evidence=numbers, advice=advice)

@@ -75,8 +75,16 @@ _SYNTAX: Final[Sequence[tuple[str, str]]] = (
     (r"expected <block end>, but found (.+)", "thụt lề sai, gặp {0}"),
     (r"expected the node content, but found (.+)", "thiếu giá trị, gặp {0}"),
     (r"expected (',' or '.'), but got (.+)", "thiếu {0}, gặp {1}"),
-    (r"day is out of range for month", "không có ngày này trong tháng"),
-    (r"month must be in 1\.\.12", "tháng phải từ 1 đến 12"),
+    (r"a value contains itself", "giá trị chứa chính nó"),
+    (r"values are nested more than (\d+) levels deep", "các giá trị lồng nhau sâu quá {0} cấp"),
+    (r"there are more than (\d+) values", "có hơn {0} giá trị"),
+    (r"the number is too large", "số quá lớn"),
+    (r"the value cannot be read", "không đọc được giá trị"),
+    (r"but found another document", "tệp có hơn một tài liệu ('---')"),
+    (r"found unhashable key", "khóa phải là văn bản"),
+    (r"a character is not valid", "có ký tự không hợp lệ"),
+    (r"could not determine a constructor for the tag (.+)", "không dùng được thẻ {0}"),
+    (r"found undefined alias '(.+)'", "dùng *{0} nhưng chưa có &{0}"),
 )
 """The library's words for the mistakes that are made most, and Vietnamese ones."""
 
@@ -86,6 +94,17 @@ _UNREADABLE: Final[Mapping[int, str]] = {
     errno.EPERM: "không có quyền đọc",
     errno.EISDIR: "đây là thư mục",
     errno.ENOTDIR: "đường dẫn đi qua một tệp",
+}
+_UNWRITABLE: Final[Mapping[int, str]] = {
+    errno.ENOENT: "không tạo được ở đây",
+    errno.EACCES: "không có quyền ghi",
+    errno.EPERM: "không có quyền ghi",
+    errno.EEXIST: "đây là một tệp",
+    errno.EISDIR: "đây là thư mục",
+    errno.ENOTDIR: "đường dẫn đi qua một tệp",
+    errno.ENAMETOOLONG: "tên quá dài",
+    errno.EROFS: "ổ đĩa chỉ cho đọc",
+    errno.ENOSPC: "ổ đĩa đã đầy",
 }
 
 
@@ -133,6 +152,12 @@ def unreadable_text(error: OSError | UnicodeDecodeError) -> Text:
         return Text("không phải văn bản UTF-8", "not UTF-8 text")
     reason = error.strerror or str(error)
     return Text(_UNREADABLE.get(error.errno or 0, reason), reason)
+
+
+def unwritable_text(error: OSError) -> Text:
+    """Say why a file or a directory cannot be made or written."""
+    reason = error.strerror or str(error)
+    return Text(_UNWRITABLE.get(error.errno or 0, reason), reason)
 
 
 def _allowed(detail: ErrorDetails) -> Text:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 _LOOK_TRIES = 5
 _LOOK_MAX_NS = 50_000
@@ -21,6 +22,8 @@ _TIMEX_BYTES = 512
 """More than struct timex needs on any Linux."""
 _TIMEX_HEAD = struct.Struct("@illlli")
 """modes, offset, frequency, largest error (us), estimated error (us), status."""
+_TIMESYNCD = Path("/run/systemd/timesync/synchronized")
+"""Kept by systemd-timesyncd.service(8) once it has set the clock since the boot."""
 _TIME_ERROR = 5
 """State of adjtimex(2): the clock is not synchronised."""
 
@@ -34,6 +37,7 @@ class SyncState:
 
 
 _UNKNOWN_SYNC = SyncState(None, 1.0)
+_KEPT_SYNC = SyncState(synchronised=True, error_seconds=1.0)
 
 
 class Clock:
@@ -88,6 +92,7 @@ def sync_state() -> SyncState:
     except (OSError, AttributeError):
         return _UNKNOWN_SYNC
     if state < 0:
-        return _UNKNOWN_SYNC
+        # A service that may not touch the clock (ProtectClock=) may not ask it either.
+        return _KEPT_SYNC if _TIMESYNCD.exists() else _UNKNOWN_SYNC
     error_us = _TIMEX_HEAD.unpack_from(buffer)[3]
     return SyncState(state != _TIME_ERROR, max(error_us, 1) / 1e6)

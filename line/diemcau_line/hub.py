@@ -160,7 +160,10 @@ class Hub:
                 for opened in lines:
                     opened.close()
                 detail = f"{host} UDP port {port}: {error.strerror or error}"
-                self._engine.emit(Failed(command.command, "cannot_bind", detail))
+                number = error.errno or 0
+                self._engine.emit(
+                    Failed(command.command, "cannot_bind", detail, error_number=number)
+                )
                 return
             lines.append(line)
             port = line.port

@@ -4,6 +4,7 @@ Built on subprocess and one reader thread, because the event loop that MQTT need
 no subprocesses. Callbacks run in that thread: hand over with ``loop.call_soon_threadsafe``.
 """
 
+import contextvars
 import logging
 import subprocess
 import sys
@@ -76,9 +77,11 @@ class WorkerProcess:
         )
         streams = ((self._read, self._process.stdout), (self._log, self._process.stderr))
         for target, stream in streams:
+            # In the starter's context: its ids belong to what the process says.
             thread = threading.Thread(
-                target=target, args=(stream,), name=f"{self._role}-{target.__name__}", daemon=True
-            )
+                target=contextvars.copy_context().run, args=(target, stream),
+                name=f"{self._role}-{target.__name__}", daemon=True,
+            )  # fmt: skip
             self._threads.append(thread)
             thread.start()
 

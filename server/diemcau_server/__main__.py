@@ -10,6 +10,7 @@ from pathlib import Path
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError, DocumentError
+from diemcau_contract.logs import LOG_FORM, LOG_FORMS, start_log
 from diemcau_server import __version__
 from diemcau_server.config import ServerConfig, load_config
 from diemcau_server.errors import ServerError
@@ -33,6 +34,7 @@ _HELP: Mapping[str, Text] = {
         "ngôn ngữ: vi hoặc en (mặc định: vi, hoặc theo LANG)",
         "language: vi or en (default: vi, or as LANG says)",
     ),
+    "verbose": Text("ghi nhật ký chi tiết", "log details"),
     "valid": Text("cấu hình hợp lệ", "the configuration is valid"),
     "problems": Text("Tệp cấu hình có {count} lỗi:", "Configuration has {count} problems:"),
     "one_problem": Text("Tệp cấu hình có 1 lỗi:", "Configuration has 1 problem:"),
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.check_only:
         print(f"{asked.config}: {_say('valid', language)}")
         return EXIT_OK
-    _start_log()
+    start_log(asked.log, logging.StreamHandler(sys.stderr), os.environ, verbose=asked.verbose)
     return _run(config, asked.ready_file, language)
 
 
@@ -95,23 +97,20 @@ def _parser(language: Language) -> SpokenParser:
     )
     run.add_argument("--check-only", action="store_true", help=_say("check", language))
     run.add_argument("--ready-file", type=Path, metavar="F", help=_say("ready", language))
+    run.add_argument(
+        "--log",
+        choices=LOG_FORMS,
+        default="auto",
+        metavar="FORM",
+        help=LOG_FORM.in_language(language),
+    )
+    run.add_argument("--verbose", action="store_true", help=_say("verbose", language))
     run.add_language(_say("lang", language))
     return parser
 
 
 def _say(key: str, language: Language) -> str:
     return _HELP[key].in_language(language)
-
-
-def _start_log() -> None:
-    """Log one line an event to stderr."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    for name in ("alembic", "aiohttp", "asyncio", "sqlalchemy"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -19,17 +19,20 @@ from aiohttp import web
 from diemcau_contract.causes import Text
 from diemcau_contract.codec import encode
 from diemcau_contract.messages import Hello, Settings
+from diemcau_contract.mistakes import unwritable_text
 from diemcau_contract.topics import Down, down
 from diemcau_server import __version__, secret_files
-from diemcau_server.config import ServerConfig
-from diemcau_server.coordinator import Coordinator
+from diemcau_server.config import EMBEDDED, ServerConfig
+from diemcau_server.coordinator import Coordinator, Outcome
+from diemcau_server.coordinator.gathered import TestOrder
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import PublishError, ServerError, StartError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.link import BrokerAddress, Link
+from diemcau_server.listening import why_not_listening
 from diemcau_server.measuring import MeasuringEnd
-from diemcau_server.measuring_process import MeasuringError, MeasuringProcess
-from diemcau_server.metrics import Metrics
+from diemcau_server.measuring_process import CannotBindError, MeasuringError, MeasuringProcess
+from diemcau_server.metrics import EndedTest, Metrics
 from diemcau_server.nights import CapacityNights
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
@@ -135,6 +138,7 @@ class Server:
     async def _start(self) -> Addresses:
         config = self._config
         token = config.token or secret_files.make_token(config.token_file)
+        self._metrics.config_read(config.file)
         store = await self._open_store()
         measuring = await self._start_measuring()
         address = await self._broker_address()
@@ -153,6 +157,8 @@ class Server:
         self._spawn(link.run(), "broker link")
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
+        self._spawn(self._metrics.keep_written(), "metrics")
+        coordinator.after_each_test(self._count_test)
         self._spawn(self._follow(), "follow")
         for process in measuring.processes:
             name = f"follow measuring process {process.number}"
@@ -173,15 +179,19 @@ class Server:
         try:
             config.state_directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            why = unwritable_text(error)
             message = Text(
-                f"không tạo được thư mục {config.state_directory}: {error.strerror}",
-                f"cannot make the directory {config.state_directory}: {error.strerror}",
+                f"không tạo được thư mục {config.state_directory}: {why.vi}; sửa state_directory "
+                "trong tệp cấu hình",
+                f"cannot make the directory {config.state_directory}: {why.en}; change "
+                "state_directory in the configuration",
             )
             raise StartError(message) from error
         url = resolved_url(config.store.url, config.state_directory, config.store_password)
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
         self._board.restore(await store.restored(), datetime.now(UTC))
+        self._board.hub_lines.update(await store.hub_lines())
         return store
 
     async def _start_measuring(self) -> MeasuringEnd:
@@ -194,10 +204,16 @@ class Server:
         )
         try:
             await measuring.start()
+        except CannotBindError as error:
+            why = why_not_listening(error.error_number, "measure")
+            message = Text(
+                f"bộ đo không mở được cổng UDP {error.address}: {why.vi}",
+                f"the measuring end cannot listen on UDP {error.address}: {why.en}",
+            )
+            raise StartError(message) from error
         except MeasuringError as error:
             message = Text(
-                f"bộ đo không mở được cổng UDP: {error}",
-                f"the measuring end cannot start: {error}",
+                f"bộ đo không khởi động được: {error}", f"the measuring end cannot start: {error}"
             )
             raise StartError(message) from error
         self._stack.push_async_callback(measuring.stop)
@@ -205,7 +221,7 @@ class Server:
 
     async def _broker_address(self) -> BrokerAddress:
         config = self._config
-        if config.broker.url != "embedded":
+        if config.broker.url != EMBEDDED:
             return BrokerAddress.of(
                 config.broker.url,
                 config.broker.username,
@@ -227,9 +243,10 @@ class Server:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
+            why = why_not_listening(error.errno or 0, "http")
             message = Text(
-                f"không mở được cổng {host}:{port}: {error.strerror or error}",
-                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                f"không mở được cổng {host}:{port}: {why.vi}",
+                f"cannot listen on {host}:{port}: {why.en}",
             )
             raise StartError(message) from error
         bound = runner.addresses[0][1]
@@ -284,7 +301,18 @@ class Server:
                 self._metrics.mqtt_reconnects.inc(link.reconnects_total - reconnects)
                 reconnects = link.reconnects_total
                 self._metrics.queue_length.set(ingest.waiting())
+                for whose, ends_at in link.certificates.items():
+                    self._metrics.certificate_expiry.labels(whose).set(ends_at)
             await asyncio.sleep(1.0)
+
+    def _count_test(self, order: TestOrder, outcome: Outcome) -> None:
+        kind = "capacity" if order.capacity else "full" if order.steps.complete else "quick"
+        result, error = outcome.result, outcome.error
+        if result is not None:
+            seconds = result.duration_seconds
+            self._metrics.test_ended(EndedTest(order.hub, kind, str(result.verdict), seconds))
+        elif error is not None:
+            self._metrics.test_ended(EndedTest(order.hub, kind, error.code, None))
 
     async def _follow_measuring(self, process: MeasuringProcess) -> None:
         """Carry a measuring process's counters; apart, for a slow answer must hold up nothing."""
@@ -341,9 +369,10 @@ def _write_ready(path: Path, addresses: Addresses) -> None:
         beside.write_text(addresses.as_json() + "\n", encoding="utf-8")
         beside.replace(path)
     except OSError as error:
+        why = unwritable_text(error)
         message = Text(
-            f"không ghi được tệp báo sẵn sàng {path}: {error.strerror}",
-            f"cannot write the ready file {path}: {error.strerror}",
+            f"không ghi được tệp báo sẵn sàng {path}: {why.vi}",
+            f"cannot write the ready file {path}: {why.en}",
         )
         raise StartError(message) from error
 

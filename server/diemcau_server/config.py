@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -17,24 +17,39 @@ from pydantic import (
     model_validator,
 )
 
-from diemcau_contract.documents import lines_of, parse_document, unreadable_problem
+from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
+from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 from diemcau_contract.profiles import Profile
 from diemcau_server import config_checks, secret_files
+from diemcau_server.ca_file import ca_problems
+from diemcau_server.moments import DEFAULT_TIMEZONE, Moment, in_utc
 
+EMBEDDED = "embedded"
 PORT_MAX = 65_535
 Port = Annotated[int, Field(ge=0, le=PORT_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 
 def _broker_url(url: str) -> str:
-    if not re.fullmatch(r"embedded|mqtts?://[^/@\s]+/?", url):
+    if url == EMBEDDED:
+        return url
+    if not url.lower().startswith(("mqtt://", "mqtts://")):
         raise ValueMistake(
             "phải là 'embedded', mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT]",
             "must be 'embedded', mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
         )
+    broker_url(url)
     return url
+
+
+def _host(host: str) -> str:
+    check_host(host)
+    return host
+
+
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
 
 
 def _store_url(url: str) -> str:
@@ -77,23 +92,20 @@ class HttpConfig(_Section):
     ``ndt7`` lets whoever reaches the port fill the hub's line for ten seconds (decision 0020).
     """
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Host = "127.0.0.1"
     port: Port = 8080
     token_file: str = Field(default="token", min_length=1)
     ndt7: bool = False
 
 
-class BrokerConfig(_Section):
+class BrokerConfig(BrokerSection):
     """The MQTT broker: ``embedded`` (loopback only), ``mqtt://host:port``, ``mqtts://host:port``.
 
     ``port`` counts for ``embedded`` alone; 0 takes a free one.
     """
 
-    url: Annotated[str, AfterValidator(_broker_url)] = "embedded"
+    url: Annotated[str, AfterValidator(_broker_url)] = EMBEDDED
     port: Port = 1883
-    username: str | None = None
-    password_file: str | None = None
-    ca_file: str | None = None
 
 
 class StoreConfig(_Section):
@@ -126,10 +138,10 @@ class MeasureConfig(_Section):
     Each of ``processes`` has a port of its own, from ``port`` on; with port 0 free ones.
     """
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Host = "127.0.0.1"
     port: Port = 8620
     processes: int = Field(default=1, ge=1, le=16)
-    advertise_host: str | None = None
+    advertise_host: Host | None = None
     packets_per_second: float = Field(default=2, gt=0, le=50)
     max_bits_per_second: float = Field(default=1e9, ge=1e5, le=1e11)
     capacity_max_bits_per_second: int = Field(default=250_000_000, ge=1_000_000, le=10**9)
@@ -154,7 +166,7 @@ class PointConfig(_Section):
     id: Identifier
     name: Name
     enabled: bool = True
-    maintenance_until: datetime | None = None
+    maintenance_until: Moment | None = None
 
 
 class UnitConfig(_Section):
@@ -189,8 +201,8 @@ class SessionConfig(_Section):
     name: Name
     form: Literal["line", "meet"]
     profile: Identifier
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
     points: tuple[Identifier, ...] | None = None
     units: tuple[Identifier, ...] = ()
 
@@ -199,13 +211,14 @@ class ServerDocument(_Section):
     """The file as it is written."""
 
     schema_: Literal["diemcau.server/1"] = Field(alias="schema")
-    timezone: str = "Asia/Ho_Chi_Minh"
+    timezone: str = DEFAULT_TIMEZONE
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()
     store: StoreConfig = StoreConfig()
     state_directory: str = Field(default="state", min_length=1)
     measure: MeasureConfig = MeasureConfig()
     report_interval_seconds: float = Field(default=30, ge=1, le=3600)
+    silent_after_seconds: float = Field(default=90, ge=3, le=3600)
     default_profile: Identifier
     hubs: tuple[HubConfig, ...] = Field(min_length=1)
     sessions: tuple[SessionConfig, ...] = ()
@@ -232,6 +245,7 @@ class ServerConfig:
     state_directory: Path
     measure: MeasureConfig
     report_interval_seconds: float
+    silent_after_seconds: float
     default_profile: str
     hubs: tuple[HubConfig, ...]
     sessions: tuple[SessionConfig, ...]
@@ -266,19 +280,18 @@ def load_config(path: Path) -> ServerConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError([unreadable_problem(error, str(path))]) from error
-    lines = lines_of(text)
-    problems = config_checks.cross_problems(text, str(path), lines)
-    document = None
+    document = read_document(text, str(path))
+    base = path.resolve().parent
+    secrets, found = secret_files.read_all(document, base)
+    problems = [*config_checks.cross_problems(document), *found, *ca_problems(document, base)]
+    content = None
     try:
-        document = parse_document(text, ServerDocument, str(path))
+        content = checked(document, ServerDocument)
     except DocumentError as error:
         problems = [*error.problems, *problems]
-    base = path.resolve().parent
-    secrets, found = secret_files.read_all(text, str(path), lines, base)
-    problems += found
-    if problems or document is None:
+    if problems or content is None:
         raise DocumentError(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
-    return _frozen(document, path, secrets)
+    return _frozen(content, path, secrets)
 
 
 def _frozen(document: ServerDocument, path: Path, secrets: Mapping[str, str]) -> ServerConfig:
@@ -299,6 +312,7 @@ def _frozen(document: ServerDocument, path: Path, secrets: Mapping[str, str]) ->
         state_directory=base / document.state_directory,
         measure=document.measure,
         report_interval_seconds=document.report_interval_seconds,
+        silent_after_seconds=document.silent_after_seconds,
         default_profile=document.default_profile,
         hubs=_hubs_in_utc(document.hubs, zone),
         sessions=_sessions_in_utc(document.sessions, zone),
@@ -316,19 +330,13 @@ def _hubs_in_utc(hubs: Sequence[HubConfig], zone: ZoneInfo) -> tuple[HubConfig, 
 def _point_in_utc(point: PointConfig, zone: ZoneInfo) -> PointConfig:
     if point.maintenance_until is None:
         return point
-    return point.model_copy(update={"maintenance_until": _utc(point.maintenance_until, zone)})
+    return point.model_copy(update={"maintenance_until": in_utc(point.maintenance_until, zone)})
 
 
 def _sessions_in_utc(
     sessions: Sequence[SessionConfig], zone: ZoneInfo
 ) -> tuple[SessionConfig, ...]:
     return tuple(
-        item.model_copy(update={"start": _utc(item.start, zone), "end": _utc(item.end, zone)})
+        item.model_copy(update={"start": in_utc(item.start, zone), "end": in_utc(item.end, zone)})
         for item in sessions
     )
-
-
-def _utc(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Take a time without an offset as the district's own."""
-    local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-    return local.astimezone(UTC)

@@ -6,14 +6,14 @@ duplicate id elsewhere, all mistakes are told at once.
 
 import difflib
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-
 from diemcau_contract.causes import Text
-from diemcau_contract.documents import Place
-from diemcau_contract.errors import Problem
+from diemcau_contract.documents import Document
+from diemcau_contract.errors import Problem, ValueMistake
+from diemcau_contract.yaml_text import Place
+from diemcau_server.moments import DEFAULT_TIMEZONE, in_utc, moment
 
 _Mapping = Mapping[object, object]
 
@@ -26,23 +26,16 @@ _POINT_ID = Text("mã điểm cầu", "point id")
 _UNIT_ID = Text("mã đơn vị", "unit id")
 
 
-def cross_problems(text: str, file: str, lines: Mapping[Place, int]) -> list[Problem]:
-    """Return what is wrong between the parts of the document ``text``; nothing for bad YAML."""
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        return []
-    if not isinstance(content, dict):
-        return []
-    check = _CrossCheck(content, file, lines)
-    return list(check.problems())
+def cross_problems(document: Document) -> list[Problem]:
+    """Return what is wrong between the parts of the document."""
+    return list(_CrossCheck(document).problems()) if isinstance(document.content, dict) else []
 
 
 class _CrossCheck:
-    def __init__(self, content: _Mapping, file: str, lines: Mapping[Place, int]) -> None:
-        self._content = content
-        self._file = file
-        self._lines = lines
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._content: _Mapping = document.content
+        self._zone = ZoneInfo(DEFAULT_TIMEZONE)
 
     def problems(self) -> Iterator[Problem]:
         yield from self._timezone()
@@ -60,13 +53,13 @@ class _CrossCheck:
         if not isinstance(name, str):
             return
         try:
-            ZoneInfo(name)
+            self._zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             what = Text(
-                f"không có múi giờ {name!r}; ghi tên như 'Asia/Ho_Chi_Minh'",
-                f"unknown timezone {name!r}; expected a name such as 'Asia/Ho_Chi_Minh'",
+                f"không có múi giờ {name!r}; ghi tên như {DEFAULT_TIMEZONE!r}",
+                f"unknown timezone {name!r}; expected a name such as {DEFAULT_TIMEZONE!r}",
             )
-            yield self._problem(("timezone",), what)
+            yield self._document.problem(("timezone",), what)
 
     def _session(self, index: int, session: _Mapping) -> Iterator[Problem]:
         place: Place = ("sessions", index)
@@ -80,15 +73,22 @@ class _CrossCheck:
                 its = Text(f"{word.vi} của {hub}", f"{word.en} of {hub}")
                 for number, _ in enumerate(_values(session.get(key))):
                     yield from self._reference((*place, key, number), its, known)
-        start, end = session.get("start"), session.get("end")
-        if isinstance(start, datetime) and isinstance(end, datetime) and not _before(start, end):
-            begins = start.isoformat(sep=" ")
+        start, end = self._moment(session.get("start")), self._moment(session.get("end"))
+        if start is not None and end is not None and end <= start:
+            begins = session["start"]
             what = Text(f"phải sau start ({begins})", f"must be after start ({begins})")
-            yield self._problem((*place, "end"), what)
+            yield self._document.problem((*place, "end"), what)
+
+    def _moment(self, written: object) -> datetime | None:
+        """Return the time that is meant; one that cannot be is told where its key is read."""
+        try:
+            return in_utc(moment(written), self._zone)
+        except ValueMistake:
+            return None
 
     def _duplicates(self, place: Place, word: Text) -> Iterator[Problem]:
         first: dict[str, int] = {}
-        for index, entry in _entries(self._at(place)):
+        for index, entry in _entries(self._document.at(place)):
             identifier = entry.get("id")
             if not isinstance(identifier, str):
                 continue
@@ -99,12 +99,12 @@ class _CrossCheck:
                     f"trùng {word.vi} {identifier!r} (lần đầu ở dòng {line})",
                     f"duplicate {word.en} {identifier!r} (first on line {line})",
                 )
-                yield self._problem(here, what)
+                yield self._document.problem(here, what)
             else:
-                first[identifier] = self._lines.get(here, 0)
+                first[identifier] = self._document.lines.get(here, 0)
 
     def _reference(self, place: Place, word: Text, known: list[str]) -> Iterator[Problem]:
-        value = self._at(place)
+        value = self._document.at(place)
         if not isinstance(value, str) or value in known:
             return
         hint = _hint(value, known)
@@ -112,7 +112,7 @@ class _CrossCheck:
             f"không tìm thấy {value!r} trong các {word.vi}; {hint.vi}",
             f"unknown {word.en} {value!r}; {hint.en}",
         )
-        yield self._problem(place, what)
+        yield self._document.problem(place, what)
 
     def _ids(self, key: str) -> list[str]:
         return [str(entry.get("id")) for _, entry in _entries(self._content.get(key))]
@@ -122,23 +122,6 @@ class _CrossCheck:
             if entry.get("id") == hub:
                 return [str(item.get("id")) for _, item in _entries(entry.get(key))]
         return []
-
-    def _at(self, place: Place) -> object:
-        value: object = self._content
-        for part in place:
-            if isinstance(value, dict):
-                value = value.get(part)
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value = value[part]
-            else:
-                return None
-        return value
-
-    def _problem(self, place: Place, what: Text) -> Problem:
-        where = ""
-        for part in place:
-            where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else part
-        return Problem(self._file, self._lines.get(place, 0), where, what)
 
 
 def _hint(value: str, known: list[str]) -> Text:
@@ -159,11 +142,3 @@ def _entries(value: object) -> Iterator[tuple[int, _Mapping]]:
 
 def _values(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _before(start: date, end: date) -> bool:
-    """Compare; a time with and one without an offset are left to the eye of the reader."""
-    try:
-        return start < end
-    except TypeError:
-        return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from diemcau_contract.causes import Text
 from diemcau_server.errors import BrokerError
+from diemcau_server.listening import why_not_listening
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker
@@ -94,9 +95,10 @@ def _free_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
+            why = why_not_listening(error.errno or 0, "broker")
             message = Text(
-                f"broker kèm theo không mở được cổng {host}:{port}: {error.strerror}",
-                f"the embedded broker cannot listen on {host}:{port}: {error.strerror}",
+                f"broker kèm theo không mở được cổng {host}:{port}: {why.vi}",
+                f"the embedded broker cannot listen on {host}:{port}: {why.en}",
             )
             raise BrokerError(message) from error
         return int(probe.getsockname()[1])

@@ -247,7 +247,10 @@ class Ingest:
             raise
         for item in newest:
             parts.board.on_report(item.report, item.received_at)
-        parts.metrics.messages.labels("accepted").inc(done.accepted)
+            parts.metrics.took_live(item.report, item.received_at)
+        late = max(0, done.accepted - len(newest))
+        parts.metrics.messages.labels("accepted").inc(done.accepted - late)
+        parts.metrics.messages.labels("late").inc(late)
         parts.metrics.messages.labels("duplicate").inc(done.duplicates)
         for item in batch:
             report = item.report
@@ -266,7 +269,7 @@ class Ingest:
             older = before is not None and (
                 before.report.boot_id == item.report.boot_id and before.report.seq > item.report.seq
             )
-            if not older and self._parts.board.is_newer(item.report):
+            if not older and self._parts.board.is_newer(item.report, item.received_at):
                 newest[key] = item
         return list(newest.values())
 

@@ -13,13 +13,14 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiomqtt
 
+from diemcau_contract.broker_url import broker_url
+from diemcau_contract.causes import Text
 from diemcau_contract.topics import all_up
 from diemcau_server.errors import PublishError
 
@@ -28,6 +29,8 @@ BACKOFF_CAP_SECONDS = 60.0
 STABLE_SECONDS = 60.0
 KEEPALIVE_SECONDS = 20
 ANSWER_SECONDS = 10.0
+ARRIVAL_SECONDS = 2.0
+"""How long a message that must not arrive is waited for: many times the round trip of any line."""
 _QOS = 1
 _REFUSED_CODES = frozenset({2, 4, 5, 133, 134, 135})
 """Identifier rejected, bad user name or password, not authorised: the numbers of MQTT 3.1.1
@@ -61,10 +64,8 @@ class BrokerAddress:
         ca_file: Path | None = None,
     ) -> "BrokerAddress":
         """Take ``mqtt://host[:port]`` or ``mqtts://host[:port]`` apart."""
-        parts = urlsplit(url)
-        tls = parts.scheme == "mqtts"
-        port = parts.port or (8883 if tls else 1883)
-        return cls(parts.hostname or "", port, tls, username, password, ca_file)
+        parts = broker_url(url)
+        return cls(parts.host, parts.port, parts.tls, username, password, ca_file)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -101,6 +102,8 @@ class Link:
         self.reconnects_total = 0
         self.trouble: str | None = "no session with the broker yet"
         """One English sentence, or None while there is a session."""
+        self.certificates: dict[str, float] = {}
+        """Ends of the broker's certificate and of its authority's, in seconds since 1970."""
         self._address = address
         self._deliver = deliver
         self._on_connected = on_connected
@@ -144,6 +147,7 @@ class Link:
         async with _entered(client):
             await _heeding_cancel(client.subscribe(all_up(), qos=_QOS))
             self._client = client
+            self._look_at_certificates(client)
             self.connected.set()
             self.trouble = None
             self._warned = ""
@@ -156,39 +160,95 @@ class Link:
             finally:
                 self._client = None
 
+    def _look_at_certificates(self, client: aiomqtt.Client) -> None:
+        """Note when what this session rests on will end; sessions outlive certificates."""
+        transport = client._client.socket()  # noqa: SLF001  # aiomqtt does not pass it on
+        if not isinstance(transport, ssl.SSLSocket):
+            return
+        shown = transport.getpeercert()
+        if shown:
+            self.certificates["broker"] = ssl.cert_time_to_seconds(str(shown["notAfter"]))
+        if self._address.ca_file is not None:
+            known = ssl.create_default_context(cafile=str(self._address.ca_file)).get_ca_certs()
+            ends = [ssl.cert_time_to_seconds(str(one["notAfter"])) for one in known]
+            if ends:  # a certificate that signs itself is no authority
+                self.certificates["authority"] = min(ends)
+
     def _lost(self, error: Exception) -> None:
         had_session = self.connected.is_set()
         self.connected.clear()
         if had_session:
             self.reconnects_total += 1
-        code = getattr(error, "rc", None)
-        if getattr(code, "value", code) in _REFUSED_CODES and not had_session:
-            text = f"the broker {self._address} refuses the login: check username and password_file"
-        elif had_session:
+        if had_session:
             text = f"the session with the broker {self._address} is lost: {_plain(error)}"
         else:
-            text = f"the broker {self._address} cannot be reached: {_plain(error)}"
+            text = _refusal(self._address, error).en
         self.trouble = text
         _LOG.log(logging.DEBUG if self._warned == text else logging.WARNING, "%s", text)
         self._warned = text
 
     def _new_client(self) -> aiomqtt.Client:
-        address = self._address
-        return aiomqtt.Client(
-            address.host,
-            address.port,
-            username=address.username,
-            password=address.password,
-            identifier=self._identifier,
-            protocol=aiomqtt.ProtocolVersion.V311,
-            clean_session=True,
-            keepalive=KEEPALIVE_SECONDS,
-            timeout=ANSWER_SECONDS,
-            tls_context=_tls_context(address) if address.tls else None,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-            queue_type=_delivering(self._deliver),
-            logger=_QUIET,
+        return _client(self._address, self._identifier, _delivering(self._deliver))
+
+
+async def try_login(
+    address: BrokerAddress, forbidden: str | None = None
+) -> tuple[Text | None, bool]:
+    """Enter the broker and leave; return why that fails, and whether ``forbidden`` came through.
+
+    ``forbidden`` is a topic that this account hears and must not publish on; None tries none.
+    """
+    name = f"diemcau-doctor-{secrets.token_hex(4)}"
+    try:
+        async with _client(address, name, asyncio.Queue) as client:
+            return None, forbidden is not None and await _comes_back(client, forbidden)
+    except (aiomqtt.MqttError, OSError, TimeoutError) as error:
+        return _refusal(address, error), False
+
+
+async def _comes_back(client: aiomqtt.Client, topic: str) -> bool:
+    """Publish on ``topic`` and say whether it arrives; a broker that refuses does so in silence."""
+    await client.subscribe(topic, qos=_QOS)
+    await client.publish(topic, b"", qos=_QOS)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ARRIVAL_SECONDS):
+            async for _ in client.messages:
+                return True
+    return False
+
+
+def _client(
+    address: BrokerAddress, identifier: str, queue: type[asyncio.Queue[aiomqtt.Message]]
+) -> aiomqtt.Client:
+    return aiomqtt.Client(
+        address.host,
+        address.port,
+        username=address.username,
+        password=address.password,
+        identifier=identifier,
+        protocol=aiomqtt.ProtocolVersion.V311,
+        clean_session=True,
+        keepalive=KEEPALIVE_SECONDS,
+        timeout=ANSWER_SECONDS,
+        tls_context=_tls_context(address) if address.tls else None,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        queue_type=queue,
+        logger=_QUIET,
+    )
+
+
+def _refusal(address: BrokerAddress, error: Exception) -> Text:
+    """Say why there is no session."""
+    code = getattr(error, "rc", None)
+    if getattr(code, "value", code) in _REFUSED_CODES:
+        return Text(
+            f"broker {address} từ chối đăng nhập: kiểm tra username và password_file",
+            f"the broker {address} refuses the login: check username and password_file",
         )
+    return Text(
+        f"không kết nối được broker {address}: {_plain(error)}",
+        f"the broker {address} cannot be reached: {_plain(error)}",
+    )
 
 
 @asynccontextmanager

@@ -54,6 +54,15 @@ class MeasuringError(Exception):
     """The measuring end is not there or refuses; the text says why."""
 
 
+class CannotBindError(MeasuringError):
+    """A process cannot listen on its port; ``error_number`` is the system's (errno)."""
+
+    def __init__(self, text: str, start: StartHub, error_number: int) -> None:
+        super().__init__(text)
+        self.address = ", ".join(f"{host}:{start.port}" for host in start.bind)
+        self.error_number = error_number
+
+
 class MeasuringProcess:
     """One process, started with the same command whenever it has ended.
 
@@ -194,6 +203,8 @@ class MeasuringProcess:
         except (OSError, TimeoutError, MeasuringError) as error:
             self._gone.set()
             await self.end()
+            if isinstance(error, CannotBindError):
+                raise
             raise MeasuringError(str(error) or "it does not answer") from error
         if isinstance(ready, HubReady):
             self._start = replace(self._start, port=ready.port)
@@ -248,19 +259,22 @@ class MeasuringProcess:
         waiting = [key for key in self._answers if key.split()[0] == event.command]
         if not waiting:
             _LOG.warning("measuring process %d: %s", self.number, text)
-        self._fail_answers(waiting, text)
+        error = MeasuringError(text)
+        if event.reason == "cannot_bind":
+            error = CannotBindError(text, self._start, event.error_number)
+        self._fail_answers(waiting, error)
 
-    def _fail_answers(self, keys: Sequence[str], text: str) -> None:
+    def _fail_answers(self, keys: Sequence[str], error: MeasuringError) -> None:
         for key in keys:
             future = self._answers.pop(key)
             if not future.done():
-                future.set_exception(MeasuringError(text))
+                future.set_exception(error)
                 future.exception()  # seen: whoever asked may fail while sending, and not await it
 
     def _lose(self, text: str) -> None:
         """Tell everyone who waits that the process is gone."""
         self.started.clear()
-        self._fail_answers(list(self._answers), text)
+        self._fail_answers(list(self._answers), MeasuringError(text))
         self._on_lost(self)
         self._gone.set()
 

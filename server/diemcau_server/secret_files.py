@@ -3,19 +3,17 @@
 import os
 import secrets
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from diemcau_contract.causes import Text
-from diemcau_contract.documents import Place
+from diemcau_contract.documents import Document
 from diemcau_contract.errors import Problem
-from diemcau_contract.mistakes import unreadable_text
+from diemcau_contract.mistakes import unreadable_text, unwritable_text
 from diemcau_server.errors import StartError
 
+_TOKEN_PLACE = ("http", "token_file")
 _PLACES: tuple[tuple[str, str], ...] = (
-    ("http", "token_file"),
+    _TOKEN_PLACE,
     ("broker", "password_file"),
     ("store", "password_file"),
 )
@@ -24,9 +22,7 @@ _DEFAULT_TOKEN_FILE = "token"  # noqa: S105  # a file name
 _TOKEN_BYTES = 32
 
 
-def read_all(
-    text: str, file: str, lines: Mapping[Place, int], base: Path
-) -> tuple[dict[str, str], list[Problem]]:
+def read_all(document: Document, base: Path) -> tuple[dict[str, str], list[Problem]]:
     """Read every secret file that the document names, relative to ``base``.
 
     Returns the secrets by place (``http.token_file``) and the problems. A token file that does
@@ -34,19 +30,18 @@ def read_all(
     """
     found: dict[str, str] = {}
     problems: list[Problem] = []
-    for section, key in _PLACES:
-        name = _named(text, section, key)
+    for place in _PLACES:
+        name = _named(document, place)
         if name is None:
             continue
-        where, line = f"{section}.{key}", lines.get((section, key), 0)
         path = base / name
-        if key == "token_file" and not os.path.lexists(path):
+        if place == _TOKEN_PLACE and not os.path.lexists(path):
             continue
         secret = _read(path)
         if isinstance(secret, Text):
-            problems.append(Problem(file, line, where, secret))
+            problems.append(document.problem(place, secret))
         else:
-            found[where] = secret
+            found[".".join(place)] = secret
     return found, problems
 
 
@@ -63,22 +58,18 @@ def make_token(path: Path) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(token + "\n")
     except OSError as error:
+        why = unwritable_text(error)
         message = Text(
-            f"không ghi được tệp mã truy cập {path}: {error.strerror}",
-            f"cannot write the token file {path}: {error.strerror}",
+            f"không ghi được tệp mã truy cập {path}: {why.vi}",
+            f"cannot write the token file {path}: {why.en}",
         )
         raise StartError(message) from error
     return token
 
 
-def _named(text: str, section: str, key: str) -> str | None:
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        return None
-    part = content.get(section) if isinstance(content, dict) else None
-    name = part.get(key) if isinstance(part, dict) else None
-    if name is None and key == "token_file":
+def _named(document: Document, place: tuple[str, str]) -> str | None:
+    name = document.at(place)
+    if name is None and place == _TOKEN_PLACE:
         return _DEFAULT_TOKEN_FILE
     return name if isinstance(name, str) and name else None
 

@@ -5,27 +5,32 @@ Silence is a state of its own, never the last good value.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from diemcau_contract.causes import Cause, Text
 from diemcau_contract.messages import DeviceResult, Hello, HostState, Report
-from diemcau_contract.profiles import Limits
-from diemcau_contract.result import PointResult, TestResult
+from diemcau_contract.profiles import Limits, Profile
+from diemcau_contract.result import (
+    DeviceLine,
+    HubLine,
+    LineResult,
+    PointResult,
+    TestResult,
+)
 from diemcau_contract.words import PointState, Verdict
 from diemcau_server.capacity import LineCapacity
-from diemcau_server.config import PointConfig, ServerConfig
+from diemcau_server.config import PointConfig, ServerConfig, SessionConfig
+from diemcau_server.figures import DeviceChanges, ProbeTotals, came_live, changed, next_session
 from diemcau_server.watch import WatchLimits, watch_verdict
 
 VERDICT_VALID_SECONDS = 12 * 3600.0
 """A test of the evening before says nothing of this morning's cables."""
 
+CAPACITY_VALID_SECONDS = 24 * 3600.0
+"""A line's capacity is measured once a night; a figure that missed a night is not shown."""
+
 SILENT_INTERVALS = 3
-SILENT_MIN_SECONDS = 90.0
-
-
-Phase = tuple[int, bool, bool, bool, bool]
-"""All on which a point's view depends: version, then what only time changes."""
 
 
 class PointKey(NamedTuple):
@@ -44,11 +49,25 @@ class Judged:
     verdict: Verdict
     cause: Cause | None
     action: Text
+    line: LineResult = field(default_factory=LineResult)
+    devices: tuple[DeviceLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedHubLine:
+    """What the last test said of a hub's own line."""
+
+    judged_at: datetime
+    line: HubLine
 
 
 @dataclass(frozen=True, slots=True)
 class PointView:
-    """A point at one moment. ``report`` is None unless it is younger than its time to live."""
+    """A point at one moment.
+
+    ``report`` and ``judged`` are None unless they are younger than their times to live;
+    ``session`` is the one that runs or comes next; ``profile`` is its, else the usual one.
+    """
 
     key: PointKey
     name: str
@@ -62,8 +81,13 @@ class PointView:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
-    capacity: LineCapacity | None = None
+    capacity: LineCapacity | None
     """The last measured one, however old: it bears its time."""
+    capacity_valid: bool
+    session: SessionConfig | None
+    profile: Profile | None
+    probes: ProbeTotals
+    device_changes: DeviceChanges
 
     @property
     def devices(self) -> tuple[DeviceResult, ...]:
@@ -91,6 +115,10 @@ class PointRecord:
     """When a scheduled measurement last ended for this point, with or without a figure."""
     testing: bool = False
     version: int = 0
+    sessions: tuple[SessionConfig, ...] = ()
+    """Sessions in which the point takes part, by their start."""
+    probes: ProbeTotals = field(default_factory=ProbeTotals)
+    device_changes: DeviceChanges = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +139,12 @@ class Board:
 
     limits: WatchLimits
     interval_seconds: float
+    silent_after_least_seconds: float
     records: dict[PointKey, PointRecord] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    default_profile: str = ""
+    hub_names: Mapping[str, str] = field(default_factory=dict)
+    hub_lines: dict[str, JudgedHubLine] = field(default_factory=dict)
     listening_since: datetime | None = None
     """When the server began to hear reports; before that nobody could be silent."""
 
@@ -122,15 +155,25 @@ class Board:
         board = cls(
             limits=WatchLimits.of(profile.limits if profile else Limits()),
             interval_seconds=config.report_interval_seconds,
+            silent_after_least_seconds=config.silent_after_seconds,
+            profiles={one.id: one for one in config.profiles},
+            default_profile=config.default_profile,
+            hub_names={hub.id: hub.name for hub in config.hubs},
         )
+        sessions = sorted(config.sessions, key=lambda one: (one.start, one.id))
         for hub in config.hubs:
+            of_hub = [one for one in sessions if one.hub == hub.id]
             for point in hub.points:
-                board.records[PointKey(hub.id, point.id)] = PointRecord(point)
+                key = PointKey(hub.id, point.id)
+                own = tuple(one for one in of_hub if _takes_part(point, one))
+                board.records[key] = PointRecord(point, sessions=own)
         return board
 
     def restore(self, restored: Iterable[Restored], now: datetime) -> None:
         """Take at the server's start what the store remembers, of points that the file names."""
         self.listening_since = now
+        for known in self.records.values():
+            known.version += 1
         for item in restored:
             record = self.records.get(item.key)
             if record is not None:
@@ -139,7 +182,6 @@ class Board:
                 record.judged = item.judged
                 record.capacity = item.capacity
                 record.capacity_tried_at = item.capacity_tried_at
-                record.version += 1
 
     def on_hello(self, hello: Hello) -> bool:
         """Take a birth or a last will; return whether it was believed.
@@ -163,17 +205,21 @@ class Board:
     def on_report(self, report: Report, received_at: datetime) -> bool:
         """Take a committed report; return False for one of the backlog, older than the known."""
         record = self.records.get(PointKey(report.hub, report.point))
-        if record is None or not _is_newer(report, record):
+        if record is None or not self.is_newer(report, received_at):
             return False
+        record.probes = record.probes.with_report(report)
+        record.device_changes = changed(record.device_changes, record.report, report, received_at)
         record.report = report
         record.last_report_at = received_at
         record.version += 1
         return True
 
-    def is_newer(self, report: Report) -> bool:
+    def is_newer(self, report: Report, received_at: datetime) -> bool:
         """Tell whether ``on_report`` would take the report."""
         record = self.records.get(PointKey(report.hub, report.point))
-        return record is not None and _is_newer(report, record)
+        if record is None or not _is_newer(report, record):
+            return False
+        return came_live(report, received_at, self.silent_after_seconds(report))
 
     def test_began(self, hub: str, points: Iterable[str]) -> None:
         """Show ``points`` as being tested."""
@@ -185,6 +231,7 @@ class Board:
         if result is None:
             return
         judged_at = test_end(result)
+        self.hub_lines[hub] = JudgedHubLine(judged_at, result.hub_line)
         for one in result.points:
             record = self.records.get(PointKey(hub, one.point))
             if record is not None:
@@ -231,7 +278,7 @@ class Board:
     def silent_after_seconds(self, report: Report | None) -> float:
         """Return the age at which a point counts as silent."""
         interval = report.interval_seconds if report else self.interval_seconds
-        return max(SILENT_INTERVALS * interval, SILENT_MIN_SECONDS)
+        return max(SILENT_INTERVALS * interval, self.silent_after_least_seconds)
 
     def view(self, now: datetime, hub: str | None = None) -> tuple[PointView, ...]:
         """Return every point (of ``hub``) as it stands at ``now``."""
@@ -256,6 +303,7 @@ class Board:
         )  # fmt: skip
         if state is PointState.SILENT:
             verdict, cause, action = Verdict.UNKNOWN, Cause.AGENT_SILENT, _SILENT_ACTION
+        session = next_session(record.sessions, now)
         return PointView(
             key=key,
             name=record.section.name,
@@ -270,18 +318,30 @@ class Board:
             report=report,
             judged=judged,
             capacity=record.capacity,
+            capacity_valid=_capacity_valid(record.capacity, now),
+            session=session,
+            profile=self.profiles.get(session.profile if session else self.default_profile),
+            probes=record.probes,
+            device_changes=record.device_changes,
         )
 
-    def phase_of(self, record: PointRecord, now: datetime) -> Phase:
-        """Return all on which a point's view depends: while it stays the same, so does the view."""
-        until = record.section.maintenance_until
-        return (
-            record.version,
-            self._is_fresh(record, now),
-            self._is_awaited(record, now),
-            _still_valid(record.judged, now) is not None,
-            until is not None and now < until,
-        )
+    def stays_until(self, record: PointRecord, now: datetime) -> datetime:
+        """Return until when a point's view stays as it is at ``now`` while nothing is heard."""
+        moments = [record.section.maintenance_until]
+        silent = timedelta(seconds=self.silent_after_seconds(record.report))
+        moments += [
+            heard + silent
+            for heard in (record.last_report_at, self.listening_since)
+            if heard is not None
+        ]
+        if record.judged is not None:
+            moments.append(record.judged.judged_at + timedelta(seconds=VERDICT_VALID_SECONDS))
+        if record.capacity is not None:
+            valid = timedelta(seconds=CAPACITY_VALID_SECONDS)
+            moments.append(record.capacity.measured_at + valid)
+        session = next_session(record.sessions, now)
+        moments.append(session.end if session else None)
+        return min((one for one in moments if one is not None and one >= now), default=_FAR)
 
     def _is_fresh(self, record: PointRecord, now: datetime) -> bool:
         if record.last_report_at is None:
@@ -326,7 +386,9 @@ def test_end(result: TestResult) -> datetime:
 def judged_of(test: str, result: PointResult, judged_at: datetime) -> Judged:
     """Return the board's note of a point's result."""
     action = Text(result.action.vi, result.action.en)
-    return Judged(test, judged_at, result.verdict, result.cause, action)
+    return Judged(
+        test, judged_at, result.verdict, result.cause, action, result.line, result.devices
+    )
 
 
 _SILENT_ACTION = Text(
@@ -342,6 +404,7 @@ _TEST_FIRST = Text(
     "Chưa kiểm tra trong 12 giờ qua: chạy diemcau test-line trước phiên họp.",
     "Not tested in the last 12 hours: run diemcau test-line before the session.",
 )
+_FAR = datetime.max.replace(tzinfo=UTC)
 _SEVERITY: Mapping[Verdict, int] = {
     Verdict.READY: 0,
     Verdict.DEGRADED: 1,
@@ -362,6 +425,16 @@ def _is_newer(report: Report, record: PointRecord) -> bool:
     if record.hello is not None and report.boot_id == record.hello.boot_id:
         return True
     return report.taken_at > known.taken_at
+
+
+def _takes_part(point: PointConfig, session: SessionConfig) -> bool:
+    return point.enabled if session.points is None else point.id in session.points
+
+
+def _capacity_valid(capacity: LineCapacity | None, now: datetime) -> bool:
+    if capacity is None:
+        return False
+    return (now - capacity.measured_at).total_seconds() <= CAPACITY_VALID_SECONDS
 
 
 def _still_valid(judged: Judged | None, now: datetime) -> Judged | None:

@@ -4,7 +4,7 @@ The light flow sends few packets (60 in 30 s), so one lost packet is no finding:
 the Wilson interval (E. B. Wilson, 1927) is held against the limit, not the ratio itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -93,6 +93,31 @@ def _devices(report: Report) -> Iterator[Watched]:
             yield _watched(Verdict.DEGRADED, cause, device=str(device.kind))
     if report.host.status in {Status.WARN, Status.BAD} and report.host.causes:
         yield _watched(Verdict.DEGRADED, report.host.causes[0], device="host")
+
+
+def checks(report: Report, limits: WatchLimits) -> Mapping[str, bool]:
+    """Return each check that the report can answer: line, loss, round_trip, devices by kind, PC."""
+    found: dict[str, bool] = {}
+    line = report.line
+    if line is not None and (line.packets_received or line.packets_sent >= _ANSWERS_EXPECTED):
+        causes = {one.cause for one in _line(line, limits)}
+        found["line"] = Cause.FIREWALL not in causes
+        if line.rtt_seconds is not None:
+            found["loss"] = not causes & {Cause.OWN_LINE_UP, Cause.OWN_LINE_DOWN}
+            found["round_trip"] = Cause.OWN_LINE not in causes
+    for device in report.devices:
+        if device.status not in {Status.UNKNOWN, Status.NOT_APPLICABLE}:
+            works = device.status is not Status.BAD
+            found[str(device.kind)] = found.get(str(device.kind), True) and works
+    host = report.host
+    for check, value, cause in (
+        ("power", host.on_mains, Cause.ON_BATTERY),
+        ("disk", host.disk_free_bytes, Cause.DISK_LOW),
+        ("clock", host.clock_synchronised, Cause.CLOCK_OFF),
+    ):
+        if value is not None and host.status is not Status.UNKNOWN:
+            found[check] = cause not in host.causes
+    return found
 
 
 def _watched(

@@ -39,12 +39,14 @@ def write_config(folder: Path, port: int, more: str = "", login: str = "") -> Pa
 
 
 @contextlib.asynccontextmanager
-async def agent_process(config: Path, before: Sequence[str] = ()) -> AsyncIterator[AgentProcess]:
+async def agent_process(
+    config: Path, before: Sequence[str] = (), more: Sequence[str] = ()
+) -> AsyncIterator[AgentProcess]:
     """Yield a running agent, ended by its own id; what comes ``before`` it must exec it."""
     log = config.with_name("agent.log")
     with log.open("ab") as sink:
         process = subprocess.Popen(  # noqa: ASYNC220  # asyncio's own are not on every loop
-            [*before, *START, "run", "--config", str(config)],
+            [*before, *START, "run", "--config", str(config), *more],
             stdout=sink, stderr=sink, env=ENVIRONMENT,
         )  # fmt: skip
     try:

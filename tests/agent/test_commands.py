@@ -1,10 +1,12 @@
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from diemcau_agent.__main__ import main
-from diemcau_agent.reporter import merged
+from diemcau_agent.devicewatch import merged
 from diemcau_agent.statusfile import (
     FILE_NAME,
     AgentStatus,
@@ -83,10 +85,52 @@ def test_what_to_touch_first(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     code, text = told(tmp_path, capsys, status)
     assert code == 1
     assert text.splitlines()[0] == "bu-dang/bom-bo: CHƯA SẴN SÀNG"
-    assert text.splitlines()[-2:] == [
+    assert text.splitlines()[-4:] == [
         "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.",
+        "     Lý do thường gặp: Dây lỏng, thiết bị chưa bật nguồn, hoặc đã bị mang đi nơi khác.",
         "  2. Cắm sạc cho máy tính.",
+        "     Lý do thường gặp: Chưa cắm sạc hoặc mất điện.",
     ]
+
+
+def test_who_uses_a_device_and_which_one_is_used_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named beside the cause; in use asks nothing of anybody, the wrong device does."""
+    used = device(Status.WARN, Cause.WRONG_DEVICE, kind=DeviceKind.SPEAKER)
+    busy = device(Status.IN_USE, Cause.BUSY, kind=DeviceKind.MICROPHONE)
+    status = room(
+        devices=(
+            busy.model_copy(update={"values": {"held_by": "zoom"}}),
+            used.model_copy(update={"values": {"used": "Samsung TV"}}),
+        )
+    )
+    code, text = told(tmp_path, capsys, status)
+
+    assert code == 0
+    assert "chương trình khác đang dùng (zoom)" in text
+    assert "máy đang dùng thiết bị khác (Samsung TV)" in text
+    assert "1. Chọn lại đúng loa trong cài đặt của máy" in text
+    assert "2." not in text.rpartition("Việc cần làm")[2]
+
+
+def test_rows_follow_the_handbook_and_carry_codes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Link, line and PC before the devices; for programs each row has its causes as codes."""
+    status = room(
+        host=HostState(status=Status.WARN, causes=(Cause.SLEEP_TIMER, Cause.ON_BATTERY)),
+        devices=(device(Status.BAD, Cause.BLACK, Cause.LOW_FPS),),
+    )
+    _, text = told(tmp_path, capsys, status, "--json")
+    rows = json.loads(text)["rows"]
+
+    assert [row["key"] for row in rows] == ["link", "line", "host", "camera.main"]
+    assert [row["causes"] for row in rows[2:]] == [
+        ["sleep_timer", "on_battery"],
+        ["black", "low_fps"],
+    ]
+    assert rows[3]["why"]["vi"].startswith("Nắp camera đóng")
 
 
 def test_in_english(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +195,7 @@ def test_an_unknown_probe_names_the_nearest(
         main(["check", "camra", "--config", str(config), "--lang", "vi"])
     assert left.value.code == 2
     said = capsys.readouterr().err
-    assert said == "lỗi: không có phép kiểm tra 'camra'; gần nhất: camera\n"
+    assert said == "lỗi: không có phép kiểm tra 'camra'; gần nhất: camera, network-camera\n"
 
 
 def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,15 +214,22 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert text.splitlines()[0].split() == ["Camera", "tốt"]
     assert "không thấy thiết bị" in text
     assert "--- camera.side" in text
+    assert re.search(
+        r"^ +độ sáng trung bình \(0-255\) +\d+,\d  hình đen: dưới 24,0", text, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(
     ("language", "said"),
     [
         ("vi", "  Camera  LỖI  không thấy thiết bị\n\nViệc cần làm, theo thứ tự:\n"
-               "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.\n"),
+               "  1. Kiểm tra camera: cắm lại dây USB, bật nguồn thiết bị.\n"
+               "     Lý do thường gặp: Dây lỏng, thiết bị chưa bật nguồn, hoặc đã bị mang đi nơi "
+               "khác.\n"),
         ("en", "  Camera  BAD  device not found\n\nWhat to do, in this order:\n"
-               "  1. Check the camera: replug its USB cable, switch it on.\n"),
+               "  1. Check the camera: replug its USB cable, switch it on.\n"
+               "     Likely why: A loose cable, a device without power, or it was taken "
+               "elsewhere.\n"),
     ],
 )  # fmt: skip
 def test_check_says_what_to_do_for_a_missing_camera(

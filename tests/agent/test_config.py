@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,7 +22,8 @@ EVERYTHING = [
     "9: language: must be 'vi' or 'en' (got 'fr')",
     "10: opening_allowed: must be true or false (got 'maybe')",
     "12: measure.address: must be HOST:PORT, the port 1 to 65535 (got 'hub-without-port')",
-    "14: devices[0].kind: must be 'camera' or 'microphone' (got 'screen')",
+    "14: devices[0].kind: must be 'camera', 'microphone', 'speaker', 'display' or 'codec' "
+    "(got 'screen')",
     "17: devices[1].source: format v4l2 is none of a microphone; use system or lavfi",
     "20: devices[2].source: a source of format v4l2 needs a url",
     "21: devices[2].width: must be at least 16 (got 9)",
@@ -39,7 +41,8 @@ EVERYTHING_IN_VIETNAMESE = [
     "9: language: phải là 'vi' hoặc 'en' (đang là 'fr')",
     "10: opening_allowed: phải là true hoặc false (đang là 'maybe')",
     "12: measure.address: phải là HOST:PORT, cổng từ 1 đến 65535 (đang là 'hub-without-port')",
-    "14: devices[0].kind: phải là 'camera' hoặc 'microphone' (đang là 'screen')",
+    "14: devices[0].kind: phải là 'camera', 'microphone', 'speaker', 'display' hoặc 'codec' "
+    "(đang là 'screen')",
     "17: devices[1].source: microphone không có dạng v4l2; dùng system hoặc lavfi",
     "20: devices[2].source: nguồn dạng v4l2 cần có url",
     "21: devices[2].width: không được nhỏ hơn 16 (đang là 9)",
@@ -71,7 +74,8 @@ def test_the_example_loads() -> None:
     config = load_config(ROOT / "config" / "agent.yaml")
     assert (config.hub, config.point) == ("bu-dang", "bom-bo")
     assert config.state_directory == ROOT / "config" / "state"
-    assert [device.source["format"] for device in config.devices] == ["v4l2", "system"]
+    formats = [device.source["format"] for device in config.devices]
+    assert formats == ["system", "v4l2", "system", "system"]
 
 
 @pytest.mark.parametrize(
@@ -104,23 +108,30 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     ("broker", "vi", "en"),
     [
         ("{url: 'mqtt://h:99999'}",
-         "không phải URL hợp lệ (đang là 'mqtt://h:99999')",
-         "is not a URL: Port out of range 0-65535 (got 'mqtt://h:99999')"),
+         "không phải URL hợp lệ, như mqtt://HOST[:PORT] với cổng từ 1 đến 65535 "
+         "(đang là 'mqtt://h:99999')",
+         "is not a URL such as mqtt://HOST[:PORT] with a port of 1 to 65535 "
+         "(got 'mqtt://h:99999')"),
         ("{url: 'mqtt://h/a'}",
          "chỉ được gồm mqtt:// hoặc mqtts://, tên máy và cổng (1 đến 65535) "
          "(đang là 'mqtt://h/a')",
          "must hold nothing but scheme, host and port (1 to 65535) (got 'mqtt://h/a')"),
-        ("{url: 'mqtt://h', ca_file: agent.yaml}",
-         "chỉ dùng với mqtts:// (đang là 'agent.yaml')",
-         "is of use with mqtts:// only (got 'agent.yaml')"),
+        ("{url: 'mqtt://h', ca_file: authority.pem}",
+         "chỉ dùng với mqtts:// (đang là 'authority.pem')",
+         "is of use with mqtts:// only (got 'authority.pem')"),
+        ("{url: 'mqtts://h', ca_file: agent.yaml}",
+         "{folder}/agent.yaml không chứa chứng thư PEM nào dùng được",
+         "{folder}/agent.yaml holds no usable PEM certificate"),
     ],
 )  # fmt: skip
 def test_a_broker_that_cannot_be(broker: str, vi: str, en: str, tmp_path: Path) -> None:
     """Each mistake in the broker's section is told in both languages."""
     file = good_file(tmp_path, broker)
+    shutil.copy(ROOT / "tests" / "authority.pem", tmp_path)
     with pytest.raises(ConfigError) as caught:
         load_config(file)
-    assert [problem.what for problem in caught.value.problems] == [Text(vi, en)]
+    told = Text(vi.replace("{folder}", str(tmp_path)), en.replace("{folder}", str(tmp_path)))
+    assert [problem.what for problem in caught.value.problems] == [told]
 
 
 def test_what_is_asked_of_a_microphone(tmp_path: Path) -> None:
@@ -275,3 +286,114 @@ def test_check_only_says_that_a_good_file_is_good(capsys: pytest.CaptureFixture[
     assert left.value.code == 0
     says = {"cấu hình hợp lệ\n", "the configuration is valid\n"}
     assert capsys.readouterr().out in says
+
+
+EQUIPMENT = """devices:
+- kind: camera
+  source: {format: lavfi, url: testsrc2}
+- kind: display
+  input: "31"
+  source: {format: pjlink, url: "pjlink://10.20.1.50:4353", password_file: projector.pass}
+- kind: codec
+  source: {format: sip, url: "sip://10.20.1.40?transport=tcp"}
+- kind: codec
+  role: status
+  source: {format: xapi, url: "http://10.20.1.40", username: auditor, password_file: codec.pass}
+"""
+
+
+def test_equipment_is_told_its_logins_and_comes_in_the_handbooks_order(tmp_path: Path) -> None:
+    """Passwords come from files of their own; set, picture, sound; no password in a repr."""
+    file = good_file(tmp_path, "{url: 'mqtt://127.0.0.1'}")
+    file.write_text(file.read_text(encoding="utf-8") + EQUIPMENT, encoding="utf-8")
+    for name in ("projector", "codec"):
+        secret = tmp_path / f"{name}.pass"
+        secret.write_text(f"{name} word\n", encoding="utf-8")
+        secret.chmod(0o600)
+
+    config = load_config(file)
+
+    assert [(one.kind, one.role) for one in config.devices] == [
+        ("codec", "main"), ("codec", "status"), ("display", "main"), ("camera", "main"),
+    ]  # fmt: skip
+    assert config.devices[1].source == {
+        "format": "xapi", "url": "http://10.20.1.40", "username": "auditor",
+        "password": "codec word",
+    }  # fmt: skip
+    assert config.devices[2].source == {
+        "format": "pjlink", "url": "pjlink://10.20.1.50:4353", "password": "projector word",
+        "input": "31",
+    }  # fmt: skip
+    assert "word" not in repr(config)
+
+
+BAD_EQUIPMENT = """devices:
+- kind: display
+  source: {format: pjlink, url: "10.20.1.50"}
+- kind: codec
+  source: {format: sip, url: "sip://admin:secret@10.20.1.40"}
+- kind: codec
+  role: b
+  source:
+    format: h323
+    url: h323://10.20.1.40
+    username: admin
+- kind: display
+  role: b
+  source: {format: system}
+  input: "31"
+- kind: codec
+  role: c
+  source:
+    format: xapi
+    url: ftp://10.20.1.40
+    password_file: nowhere.pass
+"""
+
+
+def test_mistakes_of_equipment_are_told_without_its_logins(tmp_path: Path) -> None:
+    """Address, login and input each say what is allowed; a secret is never repeated."""
+    file = good_file(tmp_path, "{url: 'mqtt://127.0.0.1'}")
+    file.write_text(file.read_text(encoding="utf-8") + BAD_EQUIPMENT, encoding="utf-8")
+
+    told = problems_of(file)
+
+    assert told == [
+        "agent.yaml:8: devices[0].source.url: must be pjlink://HOST[:PORT], without a login "
+        "(got '10.20.1.50')",
+        "agent.yaml:10: devices[1].source.url: must be sip://HOST[:PORT], without a login "
+        "(got 'sip://***@10.20.1.40')",
+        "agent.yaml:16: devices[2].source.username: is of use with format xapi only (got 'admin')",
+        "agent.yaml:20: devices[3].input: is asked of projectors (pjlink) only (got '31')",
+        "agent.yaml:25: devices[4].source.url: must be http://HOST[:PORT] | https://HOST[:PORT], "
+        "without a login (got 'ftp://10.20.1.40')",
+        "agent.yaml:26: devices[4].source.password_file: nowhere.pass cannot be read: "
+        "No such file or directory",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "said"),
+    [
+        ("a: &a [*a]", "vi", "1: sai cú pháp YAML: giá trị chứa chính nó"),
+        ("a: &a [*a]", "en", "1: not valid YAML: a value contains itself"),
+        ("[" * 5000, "vi", "1: sai cú pháp YAML: các giá trị lồng nhau sâu quá 50 cấp"),
+        ("[" * 5000, "en", "1: not valid YAML: values are nested more than 50 levels deep"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run"], ["run", "--check-only"], ["check"], ["status"]])
+def test_values_without_end_are_a_problem_of_the_file(
+    command: list[str],
+    text: str,
+    language: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They are refused with their line, and are no fault of the program; exit code 2."""
+    file = tmp_path / "agent.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--config", str(file), "--lang", language])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [f"  {file}:{said}"]

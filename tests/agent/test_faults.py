@@ -153,6 +153,12 @@ async def test_a_point_that_the_hub_does_not_know(broker: Mosquitto, tmp_path: P
         await until_left(tmp_path / "state", lambda status: status.link.connected)
 
 
+FIREWALL_WHY = {
+    "vi": "Lý do thường gặp: Tường lửa trên máy hoặc trên thiết bị mạng chưa mở cổng UDP.",
+    "en": "Likely why: A firewall on the PC or in the network does not let the UDP port through.",
+}
+
+
 async def test_a_silent_port_is_called_a_firewall(broker: Mosquitto, tmp_path: Path) -> None:
     """The hub's UDP port takes packets and answers none: both commands say what to open."""
     config = write_config(tmp_path, broker.port)
@@ -179,7 +185,10 @@ async def test_a_silent_port_is_called_a_firewall(broker: Mosquitto, tmp_path: P
             for language, row in rows.items():
                 await says_bad(config, language, row)
                 told = await command("check", "line", "--config", str(config), "--lang", language)
-                assert (told.returncode, told.stdout) == (1, check_of(row, language))
+                assert (told.returncode, told.stdout) == (
+                    1,
+                    check_of(row, FIREWALL_WHY[language], language),
+                )
             told = await command("status", "--config", str(config), "--json")
             line = next(row for row in json.loads(told.stdout)["rows"] if row["key"] == "line")
             assert (told.returncode, line["status"]) == (1, "bad")
@@ -190,11 +199,11 @@ def sent_packets(line: StampStatistics | None) -> bool:
     return line is not None and line.packets_sent > 3
 
 
-def check_of(row: tuple[str, str, str], language: str) -> str:
+def check_of(row: tuple[str, str, str], why: str, language: str) -> str:
     """Return what ``check`` prints of one bad row."""
     name, sentence, todo = row
     headline = {"vi": "Việc cần làm, theo thứ tự:", "en": "What to do, in this order:"}[language]
-    return f"  {name}  {BAD[language]}  {sentence}\n\n{headline}\n  1. {todo}\n"
+    return f"  {name}  {BAD[language]}  {sentence}\n\n{headline}\n  1. {todo}\n     {why}\n"
 
 
 class FullableDisk:

@@ -11,7 +11,7 @@ from diemcau_server.state import Board
 from diemcau_server.store import Store
 from diemcau_server.store.engine import resolved_url
 from tests.bench import Row
-from tests.server.reports import TOPIC, payload, report, small_config
+from tests.server.reports import NOW, TOPIC, payload, report, small_config
 
 REPORTS = 20_000
 CHUNK = 250
@@ -30,7 +30,7 @@ async def _measure(directory: Path) -> float:
     board = Board.of(small_config(directory))
     store = await Store.open(resolved_url("sqlite:///bench.sqlite", directory, None))
     parts = IngestParts(board, store, Metrics(board), _nowhere, _nowhere, _nowhere)
-    ingest = Ingest(parts)
+    ingest = Ingest(parts, clock=lambda: NOW)
     body = payload(report(1))
     bodies = [body.replace(b'"seq":1,', b'"seq":%d,' % n) for n in range(1, REPORTS + 1)]
     task = asyncio.create_task(ingest.run())

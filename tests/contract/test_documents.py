@@ -1,6 +1,7 @@
 """YAML into checked values: every mistake with its line and what is allowed."""
 
 import errno
+import itertools
 import os
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,8 +10,8 @@ import pytest
 from pydantic import Field, ValidationError, create_model
 
 from diemcau_contract.causes import Text
-from diemcau_contract.documents import line_of, lines_of, parse_document
-from diemcau_contract.errors import DocumentError
+from diemcau_contract.documents import parse_document, read_document
+from diemcau_contract.errors import DocumentError, Problem
 from diemcau_contract.mistakes import mistake_text, unknown_key_text, unreadable_text
 from diemcau_contract.profiles import Profile
 
@@ -77,17 +78,77 @@ def test_an_empty_document_misses_every_required_key() -> None:
     )
 
 
-def test_a_bad_date_is_a_problem_and_no_crash() -> None:
-    """YAML's own date that cannot exist is told as a mistake."""
-    assert problems_of("id: 2026-02-31") == "p.yaml: not valid YAML: day is out of range for month"
+def test_a_date_stays_text() -> None:
+    """A value that looks like a date is told by its key, like any other text."""
+    assert problems_of(GOOD.replace("Nhẹ", "2026-02-31").replace("light", "2026-02-31 9:00")) == (
+        "p.yaml:1: id: not an id; use a-z, 0-9 and '-', at most 63 characters "
+        "(got '2026-02-31 9:00')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("true", "down.frames_per_second: must be a number (got True)"),
+        ("'30'", "down.frames_per_second: must be a number (got '30')"),
+    ],
+)
+def test_a_value_of_another_type_is_not_converted(value: str, told: str) -> None:
+    """Truth and text are no numbers; a whole number is one, also written with an exponent."""
+    assert problems_of(GOOD.replace("second: 30\n", f"second: {value}\n")) == f"p.yaml:7: {told}"
+    profile = parse_document(GOOD.replace("second: 30\n", "second: 3e1\n"), Profile, "p.yaml")
+    assert (profile.down.frames_per_second, profile.up.frames_per_second) == (30, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "vi", "en"),
+    [
+        ("b: 1\na: &a [*a]", 2, "giá trị chứa chính nó", "a value contains itself"),
+        ("a: &a {b: *a}", 1, "giá trị chứa chính nó", "a value contains itself"),
+        ("[" * 5000, 1, "các giá trị lồng nhau sâu quá 50 cấp",
+         "values are nested more than 50 levels deep"),
+        ("a: " + "[" * 50 + "]" * 50, 1, "các giá trị lồng nhau sâu quá 50 cấp",
+         "values are nested more than 50 levels deep"),
+        ("a: &a " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 20 + "*a" + "]" * 20, 2,
+         "các giá trị lồng nhau sâu quá 50 cấp", "values are nested more than 50 levels deep"),
+        ("a: &a [1,2,3,4,5,6,7,8,9]\n"
+         + "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
+                   for old, new in itertools.pairwise("abcdefghijklmnop")), 6,
+         "có hơn 500000 giá trị", "there are more than 500000 values"),
+        ("a: 1\nb: 0x" + "f" * 4000, 2, "số quá lớn", "the number is too large"),
+        ("a: " + "9" * 5000, 1, "không đọc được giá trị", "the value cannot be read"),
+        ("a: !!bool maybe", 1, "không đọc được giá trị", "the value cannot be read"),
+        ("a: !!int ''", 1, "không đọc được giá trị", "the value cannot be read"),
+        ('a: "\\0"', 1, "có ký tự không hợp lệ", "a character is not valid"),
+        ('a: "\\ud800"', 1, "có ký tự không hợp lệ", "a character is not valid"),
+        ("a: 1\nb: \a", 2, "có ký tự không hợp lệ", "a character is not valid"),
+        ("a: !!binary aGk=", 1, "không dùng được thẻ 'tag:yaml.org,2002:binary'",
+         "could not determine a constructor for the tag 'tag:yaml.org,2002:binary'"),
+        ("? [a]\n: b", 1, "khóa phải là văn bản", "found unhashable key"),
+        ("a: 1\n---\nb: 1", 2, "tệp có hơn một tài liệu ('---')", "but found another document"),
+    ],
+)  # fmt: skip
+def test_a_text_that_no_file_may_hold(text: str, line: int, vi: str, en: str) -> None:
+    """Values without end, or that nothing can be done with, are refused with their line."""
+    with pytest.raises(DocumentError) as caught:
+        read_document(text, "p.yaml")
+
+    assert caught.value.problems == (
+        Problem("p.yaml", line, "", Text(f"sai cú pháp YAML: {vi}", f"not valid YAML: {en}")),
+    )
+
+
+def test_what_is_just_deep_enough_is_read() -> None:
+    """Fifty levels are no mistake of the text."""
+    assert read_document("a: " + "[" * 48 + "1" + "]" * 48, "p.yaml").content is not None
 
 
 def test_a_place_has_its_line() -> None:
     """Lines are found for keys, list entries and nested values."""
     text = "a: 1\nb:\n  - x\n  - {c: 2}\n"
-    assert line_of(text, ("b", 1, "c")) == 4
-    assert line_of(text, ("b", 9)) == 0
-    assert lines_of("a: [") == {}
+    lines = read_document(text, "a.yaml").lines
+    assert lines["b", 1, "c"] == 4
+    assert ("b", 9) not in lines
 
 
 @pytest.mark.parametrize(
@@ -142,9 +203,8 @@ def test_each_kind_of_mistake_in_both_languages(kind: Any, value: Any, vi: str, 
         ("a: ]", "thiếu giá trị, gặp ']'", "expected the node content, but found ']'"),
         ("a: [b", "thiếu ',' hoặc ']', gặp cuối tệp",
          "expected ',' or ']', but got '<stream end>'"),
-        ("a: 2026-02-31", "không có ngày này trong tháng", "day is out of range for month"),
-        ("a: 2026-13-01", "tháng phải từ 1 đến 12", "month must be in 1..12"),
-        ("a: *b", "found undefined alias 'b'", "found undefined alias 'b'"),
+        ("a: *b", "dùng *b nhưng chưa có &b", "found undefined alias 'b'"),
+        ("a: &b 1\nc: &b 1", "second occurrence", "second occurrence"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_yaml(text: str, vi: str, en: str) -> None:

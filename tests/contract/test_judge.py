@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from diemcau_contract.causes import WORDING, Cause, action
+from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, action
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.judge import judge, worst
 from diemcau_contract.messages import DeviceResult, HostState
@@ -139,12 +139,14 @@ def test_the_worst_of_no_points_is_unknown() -> None:
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_cause_has_whole_sentences_in_both_languages(cause: Cause) -> None:
     """No cause without words, no brace left in a sentence."""
-    text = action(cause, device="camera", port=8620)
+    texts = [action(cause, device=kind, port=8620) for kind in DEVICE_NAMES]
 
     assert all(WORDING[cause].name.in_language(language) for language in ("vi", "en"))
-    assert text.vi.endswith(".")
-    assert text.en.endswith(".")
-    assert not set("{}") & set(text.vi + text.en)
+    for text in (*texts, WORDING[cause].why):
+        assert text.vi.endswith(".")
+        assert text.en.endswith(".")
+        assert text.vi != text.en
+        assert not set("{}") & set(text.vi + text.en)
 
 
 def test_the_action_names_the_numbers() -> None:
@@ -153,3 +155,16 @@ def test_the_action_names_the_numbers() -> None:
 
     assert "mất 3,1 % gói" in said.action.vi
     assert "3.1 % lost" in said.action.en
+
+
+def test_a_device_that_left_what_was_accepted_is_told_with_both_numbers() -> None:
+    """Degraded, and the action names the numbers."""
+    turned = DeviceResult(
+        kind=DeviceKind.CAMERA, status=Status.WARN, causes=(Cause.CHANGED,),
+        values={"luma": 40.0, "accepted_luma": 120.0},
+    )  # fmt: skip
+    said = judge(evidence(devices=(turned,)), PROFILE)
+
+    assert (said.verdict, said.cause) == (Verdict.DEGRADED, Cause.CHANGED)
+    assert "40.0, before 120.0" in said.action.en
+    assert "40,0, trước 120,0" in said.action.vi

@@ -43,6 +43,16 @@ ROOM = [
     },
 ]
 
+PAST_SESSION = {
+    "id": "lop-1",
+    "hub": "bu-dang",
+    "name": "Lớp 1",
+    "form": "line",
+    "profile": "small",
+    "start": "2020-03-14T07:30:00",  # never the coming one
+    "end": "2020-03-14T11:00:00",
+}
+
 
 def wait_until(what: str, done: Callable[[], bool], seconds: float = START_SECONDS) -> None:
     """Poll ``done`` until it holds; fail with ``what`` when it never does."""
@@ -122,12 +132,16 @@ class District:
     folder: Path
     points: Sequence[str]
     report_interval_seconds: float = 1
+    silent_after_seconds: float = 90
+    sessions: list[dict[str, Any]] = field(default_factory=lambda: [PAST_SESSION])
     ndt7: bool = False
     measure: dict[str, Any] = field(default_factory=dict)
     """More keys of the server's section ``measure``."""
     devices: list[dict[str, Any]] = field(default_factory=lambda: ROOM)
     parts: dict[str, Part] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
+    agents_broker_port: int | None = None
+    """Where agents find the broker, if not at its own port: a wire that can be cut."""
     http_port: int = field(default_factory=free_port)
     measure_port: int = field(default_factory=free_port)
 
@@ -172,8 +186,8 @@ class District:
         """Wait until the server answers on its port."""
         wait_until(f"server answers\n{self.parts['server'].tail()}", self._healthy)
 
-    def start_agent(self, point: str) -> None:
-        """Write an agent's file and start it."""
+    def start_agent(self, point: str, **changes: Any) -> None:
+        """Write an agent's file, with ``changes`` of its sections, and start it."""
         home = self.folder / point
         home.mkdir(exist_ok=True)
         config = home / "agent.yaml"
@@ -181,9 +195,10 @@ class District:
             "schema": "diemcau.agent/1",
             "hub": "bu-dang",
             "point": point,
-            "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
+            "broker": {"url": f"mqtt://127.0.0.1:{self.agents_broker_port or self.broker_port}"},
             "state_directory": str(home / "state"),
             "devices": self.devices,
+            **changes,
         }
         config.write_text(yaml.safe_dump(content, allow_unicode=True))
         self.part(point, [sys.executable, "-m", "diemcau_agent", "run", "--config", str(config)])
@@ -290,6 +305,7 @@ class District:
             "state_directory": "state",
             "measure": {"host": "127.0.0.1", "port": self.measure_port} | self.measure,
             "report_interval_seconds": self.report_interval_seconds,
+            "silent_after_seconds": self.silent_after_seconds,
             "default_profile": "small",
             "hubs": [
                 {
@@ -298,17 +314,7 @@ class District:
                     "points": [{"id": point, "name": f"Xã {point}"} for point in self.points],
                 }
             ],
-            "sessions": [
-                {
-                    "id": "lop-1",
-                    "hub": "bu-dang",
-                    "name": "Lớp 1",
-                    "form": "line",
-                    "profile": "small",
-                    "start": "2020-03-14T07:30:00",  # never the coming one
-                    "end": "2020-03-14T11:00:00",
-                }
-            ],
+            "sessions": self.sessions,
             "profiles": [{"id": "small", "name": "Small", "up": plan, "down": plan}],
         }
 

@@ -59,6 +59,10 @@ def test_test_line_measures_every_point_and_keeps_the_result(
     assert result["verdict"] == "ready", json.dumps(result, indent=1)
     assert tested.returncode == 0
     assert json.loads(district.command("report", result["test"], "--json").stdout) == result
+    metrics = district.get("/metrics")
+    assert 'diemcau_test_runs_total{hub="bu-dang",kind="full",result="ready"}' in metrics
+    verdict = result["hub_line"]["verdict"]
+    assert f'diemcau_hub_line_state{{hub="bu-dang",verdict="{verdict}"}} 1.0' in metrics
 
 
 def test_every_step_is_kept_with_the_test_and_explained(district: District, tested: Ended) -> None:
@@ -94,6 +98,7 @@ def test_metrics_pass_promtool(district: District) -> None:
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
     for point in POINTS:
         assert f'diemcau_point_enabled{{hub="bu-dang",point="{point}"}} 1' in text
+    assert 'diemcau_config_hash_info{hash="' in text
 
 
 def refused(district: District, *arguments: str) -> list[tuple[int, str]]:

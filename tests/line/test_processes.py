@@ -1,5 +1,6 @@
 """Both measuring processes against each other over loopback, and against all that is wrong."""
 
+import errno
 import os
 import select
 import socket
@@ -280,6 +281,7 @@ def test_commands_out_of_place_fail_by_name(hall: Hall, point: End) -> None:
         taken = StartHub(TICKET_KEY.hex(), ("127.0.0.1",), hall.port)
         failed = fresh.ask(taken, Failed)
     assert failed.reason == "cannot_bind"
+    assert failed.error_number == errno.EADDRINUSE
     assert failed.detail == f"127.0.0.1 UDP port {hall.port}: Address already in use"
 
 

@@ -8,7 +8,16 @@ from typing import Any
 from diemcau_contract.causes import Cause
 from diemcau_contract.measurements import Quantiles, StampStatistics
 from diemcau_contract.messages import AgentState, DeviceResult, HostState, Report
-from diemcau_contract.result import HubLine, LineResult, PointResult, Sentence, TestResult
+from diemcau_contract.result import (
+    DeviceLine,
+    HubDirection,
+    HubLine,
+    LineResult,
+    LoadedDirection,
+    PointResult,
+    Sentence,
+    TestResult,
+)
 from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
 from diemcau_server.config import ServerConfig, load_config
 from tests.server.district import FILE
@@ -16,6 +25,16 @@ from tests.server.district import FILE
 BOOT = "0123456789abcdef"
 NOW = datetime(2026, 3, 14, 0, 30, tzinfo=UTC)
 TOPIC = "diemcau/v1/bu-dang/{point}/up/report"
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    now = NOW
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
 
 
 def small_config(directory: Path) -> ServerConfig:
@@ -114,3 +133,30 @@ def ended_test(verdict: Verdict, cause: Cause | None = None, point: str = "bom-b
             ),
         ),
     )
+
+
+def full_test() -> TestResult:
+    """Return a test that has measured everything that there is."""
+    loaded = LoadedDirection(
+        packets_sent=1000, packets_received=990, loss_ratio=0.01, loss_ratio_worst_200ms=0.1,
+        queue_delay_seconds=None, jitter_seconds=0.004, reorder_ratio=0.0, late_frame_ratio=0.0,
+    )  # fmt: skip
+    hub = HubDirection(offered_bits_per_second=8e6, carried_bits_per_second=7.2e6)
+    result = ended_test(Verdict.READY)
+    point = result.points[0].model_copy(
+        update={
+            "line": LineResult(up=loaded, down=loaded),
+            "devices": (
+                DeviceLine(
+                    kind=DeviceKind.CAMERA, role="main", status=Status.OK,
+                    values={"frames_per_second": 29.97},
+                ),
+                DeviceLine(
+                    kind=DeviceKind.MICROPHONE, role="main", status=Status.OK,
+                    values={"rms_dbfs": -20.0},
+                ),
+            ),
+        }
+    )  # fmt: skip
+    line = HubLine(verdict=Verdict.READY, cause=None, up=hub, down=hub)
+    return result.model_copy(update={"points": (point,), "hub_line": line})

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ async def converse(broker: str) -> tuple[Settings, Ack]:
     got: dict[str, Any] = {}
     async with aiomqtt.Client(address.host, address.port) as point:
         await point.subscribe(all_down("bu-dang", "bom-bo"), qos=1)
-        await point.publish(TOPIC.format(point="bom-bo"), payload(report(1)), qos=1)
+        await point.publish(
+            TOPIC.format(point="bom-bo"), payload(report(1, taken_at=datetime.now(UTC))), qos=1
+        )
         hello = {
             "schema": "diemcau.hello/1", "hub": "bu-dang", "point": "bom-bo",
             "boot_id": "0123456789abcdef", "connection": 1, "online": True, "version": "0",
@@ -81,7 +84,7 @@ def test_a_server_starts_serves_and_stops(
     status, text = fetch(ready["http"] + "/metrics")
     assert status == 200
     assert b'diemcau_ingest_messages_total{result="accepted"} 1.0' in text
-    assert stopped(process).splitlines()[-1].endswith("stopped")
+    assert json.loads(stopped(process).splitlines()[-1])["message"] == "stopped"
 
 
 def test_promtool_finds_nothing_in_its_metrics(
@@ -172,19 +175,76 @@ def test_all_that_is_bad_is_counted_by_name_and_kept_aside(
         ]
 
 
+@pytest.mark.parametrize(
+    ("section", "kind", "vi", "en"),
+    [
+        ("http", socket.SOCK_STREAM, "không mở được cổng", "cannot listen on"),
+        ("broker", socket.SOCK_STREAM, "broker kèm theo không mở được cổng",
+         "the embedded broker cannot listen on"),
+        ("measure", socket.SOCK_DGRAM, "bộ đo không mở được cổng UDP",
+         "the measuring end cannot listen on UDP"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["vi", "en"])
 def test_a_taken_port_is_told_in_one_line(
-    running: tuple[dict[str, Any], "subprocess.Popen[str]"], tmp_path: Path
+    language: str, section: str, kind: socket.SocketKind, vi: str, en: str, tmp_path: Path
 ) -> None:
-    """A second server on the same HTTP port ends with 1 and says which port, without a trace."""
-    port = running[0]["http"].rsplit(":", 1)[1]
-    other = tmp_path / "other"
-    other.mkdir()
-    file = other / "district.yaml"
-    file.write_text(FILE + ANY_PORTS.replace("{port: 0}", f"{{port: {port}}}"), encoding="utf-8")
-    second = start(file)
-    _, log = second.communicate(timeout=PATIENCE_SECONDS)
-    assert second.returncode == 1
+    """A server on a taken port ends with 1 and says which, and what to do, without a trace."""
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        ports = f"{FILE}{ANY_PORTS}".replace("{port: 0}", "{host: 127.0.0.1, port: 0}")
+        text = re.sub(rf"^({section}: .*port: )0", rf"\g<1>{port}", ports, flags=re.MULTILINE)
+        assert text != ports
+        file = tmp_path / "district.yaml"
+        file.write_text(text, encoding="utf-8")
+        server = start(file, "--lang", language)
+        _, log = server.communicate(timeout=PATIENCE_SECONDS)
+    told = {
+        "vi": f"Máy chủ không chạy được: {vi} 127.0.0.1:{port}: cổng này đang có chương trình khác "
+        f"dùng; dừng chương trình đó, hoặc đổi {section}.port trong tệp cấu hình",
+        "en": f"The server cannot run: {en} 127.0.0.1:{port}: another program uses this port; "
+        f"stop it, or change {section}.port in the configuration",
+    }
+    assert server.returncode == 1
     assert "Traceback" not in log
-    assert log.splitlines()[-1].startswith(
-        f"Máy chủ không chạy được: không mở được cổng 127.0.0.1:{port}: "
+    assert log.splitlines()[-1] == told[language]
+
+
+@pytest.mark.parametrize(
+    ("change", "vi", "en"),
+    [
+        (("state_directory: state", "state_directory: district.yaml/x"),
+         "không tạo được thư mục {folder}/district.yaml/x: đường dẫn đi qua một tệp; sửa "
+         "state_directory trong tệp cấu hình",
+         "cannot make the directory {folder}/district.yaml/x: Not a directory; change "
+         "state_directory in the configuration"),
+        (("token_file: token", "token_file: /proc/token"),
+         "không ghi được tệp mã truy cập /proc/token: không tạo được ở đây",
+         "cannot write the token file /proc/token: No such file or directory"),
+        (("host: 127.0.0.1", "host: 192.0.2.7"),
+         "bộ đo không mở được cổng UDP 192.0.2.7:0: máy này không có địa chỉ đó; sửa "
+         "measure.host trong tệp cấu hình",
+         "the measuring end cannot listen on UDP 192.0.2.7:0: this machine has no such address; "
+         "change measure.host in the configuration"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_a_start_that_fails_is_told_in_one_line(
+    language: str, change: tuple[str, str], vi: str, en: str, tmp_path: Path
+) -> None:
+    """What the system refuses is told in one language, with what to change; exit code 1."""
+    file = tmp_path / "district.yaml"
+    text = (
+        f"{FILE}state_directory: state\n"
+        "http: {port: 0, token_file: token}\nbroker: {url: embedded, port: 0}\n"
     )
+    file.write_text(text.replace(*change), encoding="utf-8")
+    server = start(file, "--lang", language)
+    _, log = server.communicate(timeout=PATIENCE_SECONDS)
+    why = {"vi": f"Máy chủ không chạy được: {vi}", "en": f"The server cannot run: {en}"}
+    assert server.returncode == 1
+    assert log.splitlines()[-1] == why[language].replace("{folder}", str(tmp_path))
+    assert "Traceback" not in log

@@ -13,7 +13,7 @@ from diemcau_server.__main__ import EXIT_OK, EXIT_USAGE, main
 from diemcau_server.config import load_config
 from diemcau_server.secret_files import make_token
 from tests.privileges import make_unreadable, run_bound_by_modes
-from tests.server.district import FILE
+from tests.server.district import FILE, district
 
 BAD = Path(__file__).parent / "bad"
 REAL = Path(__file__).parents[2] / "config" / "bu-dang.yaml"
@@ -33,10 +33,31 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
         ":2: broker.url: must be 'embedded', mqtt://HOST[:PORT] or "
         "mqtts://HOST[:PORT] (got 'http://broker:1883')",
     ),
+    "cycle": (":3: not valid YAML: a value contains itself",),
+    "dates": (
+        ":7: hubs[0].points[0].maintenance_until: the year must be 2000 to 2199 (got '0001-01-01')",
+        ":15: sessions[0].start: there is no such date or time (got '2026-02-31T07:30:00')",
+        ":15: sessions[0].end: there is no such date or time (got '2026-03-01 25:00:00')",
+        ":16: sessions[1].start: the year must be 2000 to 2199 (got '0001-01-01T00:00:00')",
+        ":16: sessions[1].end: the year must be 2000 to 2199 (got '9999-12-31T23:59:59-12:00')",
+        ":17: sessions[2].start: must be a date and time such as 2026-03-14T07:30:00 "
+        "(got 20260314)",
+        ":17: sessions[2].end: the year must be 2000 to 2199 (got '2200-01-01')",
+        ":18: sessions[3].end: must be after start (2026-03-14T07:30:00Z)",
+        ":19: sessions[4].end: must be after start (2026-03-14T11:00:00)",
+        ":20: unknown: unknown key; allowed: broker, default_profile, http, hubs, measure, "
+        "profiles, report_interval_seconds, schema, sessions, silent_after_seconds, "
+        "state_directory, store, timezone",
+    ),
     "default_profile": (":2: default_profile: unknown profile 'q'; known: p",),
     "duplicate_id": (":11: profiles[1].id: duplicate id 'p' (first on line 7)",),
     "duplicate_key": (":3: timezone: key given twice (first on line 2); keep one",),
     "duplicate_point": (":8: hubs[0].points[1].id: duplicate point id 'bom-bo' (first on line 7)",),
+    "hosts": (
+        ":2: http.host: is no host name and no IP address (got 'a..b')",
+        ":3: measure.host: must have at least 1 character(s) (got '')",
+        ":3: measure.advertise_host: is no host name and no IP address (got 'a..b')",
+    ),
     "limit_out_of_range": (":11: profiles[0].limits.loss_ratio.bad: must be at most 1 (got 1.5)",),
     "limits_reversed": (
         ":11: profiles[0].limits.loss_ratio: warn (0.5) must not be above bad (0.1)",
@@ -74,6 +95,19 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
     "timezone": (
         ":2: timezone: unknown timezone 'Asia/Bu_Dang'; expected a name such as 'Asia/Ho_Chi_Minh'",
     ),
+    "too_deep": (":2: not valid YAML: values are nested more than 50 levels deep",),
+    "types": (
+        ":2: http.port: must be a whole number (got '8080')",
+        ":2: http.ndt7: must be true or false (got 'yes')",
+        ":3: measure.processes: must be a whole number (got 2.0)",
+        ":3: measure.packets_per_second: must be a number (got True)",
+        ":3: measure.max_bits_per_second: must be a number (got '1e9')",
+        ":4: default_profile: must be text (got 7)",
+        ":6: hubs[0].name: must be text (got 5)",
+        ":6: hubs[0].points[0].enabled: must be true or false (got 1)",
+        ":10: profiles[0].up.audio_bits_per_second: must be a whole number (got '64000')",
+        ":10: profiles[0].down.audio_bits_per_second: must be a whole number (got '64000')",
+    ),
     "unknown_key": (":2: http.prot: unknown key; did you mean 'port'?",),
     "wrong_type": (":2: report_interval_seconds: must be a number (got 'often')",),
     "wrong_version": (":1: schema: must be 'diemcau.server/1' (got 'diemcau.server/9')",),
@@ -95,10 +129,32 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
         ":2: broker.url: phải là 'embedded', mqtt://HOST[:PORT] hoặc mqtts://HOST[:PORT] "
         "(đang là 'http://broker:1883')",
     ),
+    "cycle": (":3: sai cú pháp YAML: giá trị chứa chính nó",),
+    "dates": (
+        ":7: hubs[0].points[0].maintenance_until: năm phải từ 2000 đến 2199 (đang là '0001-01-01')",
+        ":15: sessions[0].start: ngày hoặc giờ này không có trong lịch "
+        "(đang là '2026-02-31T07:30:00')",
+        ":15: sessions[0].end: ngày hoặc giờ này không có trong lịch "
+        "(đang là '2026-03-01 25:00:00')",
+        ":16: sessions[1].start: năm phải từ 2000 đến 2199 (đang là '0001-01-01T00:00:00')",
+        ":16: sessions[1].end: năm phải từ 2000 đến 2199 (đang là '9999-12-31T23:59:59-12:00')",
+        ":17: sessions[2].start: phải là ngày giờ như 2026-03-14T07:30:00 (đang là 20260314)",
+        ":17: sessions[2].end: năm phải từ 2000 đến 2199 (đang là '2200-01-01')",
+        ":18: sessions[3].end: phải sau start (2026-03-14T07:30:00Z)",
+        ":19: sessions[4].end: phải sau start (2026-03-14T11:00:00)",
+        ":20: unknown: không có khóa này; chỉ có: broker, default_profile, http, hubs, measure, "
+        "profiles, report_interval_seconds, schema, sessions, silent_after_seconds, "
+        "state_directory, store, timezone",
+    ),
     "default_profile": (":2: default_profile: không tìm thấy 'q' trong các mức đo; đang có: p",),
     "duplicate_id": (":11: profiles[1].id: trùng mã 'p' (lần đầu ở dòng 7)",),
     "duplicate_key": (":3: timezone: khóa bị ghi hai lần (lần đầu ở dòng 2); chỉ giữ một",),
     "duplicate_point": (":8: hubs[0].points[1].id: trùng mã điểm cầu 'bom-bo' (lần đầu ở dòng 7)",),
+    "hosts": (
+        ":2: http.host: không phải tên máy hay địa chỉ IP (đang là 'a..b')",
+        ":3: measure.host: phải có ít nhất 1 ký tự (đang là '')",
+        ":3: measure.advertise_host: không phải tên máy hay địa chỉ IP (đang là 'a..b')",
+    ),
     "limit_out_of_range": (
         ":11: profiles[0].limits.loss_ratio.bad: không được lớn hơn 1 (đang là 1.5)",
     ),
@@ -138,6 +194,19 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
     ),
     "syntax": (":4: sai cú pháp YAML: thiếu giá trị, gặp cuối tệp",),
     "timezone": (":2: timezone: không có múi giờ 'Asia/Bu_Dang'; ghi tên như 'Asia/Ho_Chi_Minh'",),
+    "too_deep": (":2: sai cú pháp YAML: các giá trị lồng nhau sâu quá 50 cấp",),
+    "types": (
+        ":2: http.port: phải là số nguyên (đang là '8080')",
+        ":2: http.ndt7: phải là true hoặc false (đang là 'yes')",
+        ":3: measure.processes: phải là số nguyên (đang là 2.0)",
+        ":3: measure.packets_per_second: phải là số (đang là True)",
+        ":3: measure.max_bits_per_second: phải là số (đang là '1e9')",
+        ":4: default_profile: phải là văn bản (đang là 7)",
+        ":6: hubs[0].name: phải là văn bản (đang là 5)",
+        ":6: hubs[0].points[0].enabled: phải là true hoặc false (đang là 1)",
+        ":10: profiles[0].up.audio_bits_per_second: phải là số nguyên (đang là '64000')",
+        ":10: profiles[0].down.audio_bits_per_second: phải là số nguyên (đang là '64000')",
+    ),
     "unknown_key": (":2: http.prot: không có khóa này; có phải ý bạn là 'port'?",),
     "wrong_type": (":2: report_interval_seconds: phải là số (đang là 'often')",),
     "wrong_version": (":1: schema: phải là 'diemcau.server/1' (đang là 'diemcau.server/9')",),
@@ -332,3 +401,39 @@ def test_problems_are_listed_under_a_headline(
     shown = capsys.readouterr()
     told = [f"  {file}{text}".replace("{bad}", str(BAD)) for text in messages["all_at_once"]]
     assert (shown.out, shown.err.splitlines()) == ("", [headline, *told])
+
+
+@pytest.mark.parametrize(("language", "messages"), [("vi", VIETNAMESE), ("en", MESSAGES)])
+@pytest.mark.parametrize("name", ["cycle", "dates", "too_deep", "types"])
+@pytest.mark.parametrize("more", [[], ["--check-only"]])
+def test_no_file_ends_the_command_by_a_fault(
+    more: list[str],
+    name: str,
+    language: str,
+    messages: Mapping[str, tuple[str, ...]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Dates beyond the calendar and values without end are mistakes like all others: 2."""
+    file = BAD / f"{name}.yaml"
+    assert main(["run", "--config", str(file), "--lang", language, *more]) == EXIT_USAGE
+    told = [f"  {file}{text}" for text in messages[name]]
+    assert capsys.readouterr().err.splitlines()[1:] == told
+
+
+def test_times_with_and_without_an_offset_are_compared(tmp_path: Path) -> None:
+    """A session may be written in either way; a date alone is its first minute."""
+    text = FILE.replace("start: 2026-03-14 07:00:00", "start: 2026-03-14T00:00:00Z")
+    text = text.replace("end: 2026-03-14 11:00:00", "end: 2026-03-14 07:00:01")
+    config = district(tmp_path, text.replace("start: 2026-03-15 07:00:00", "start: 2026-03-15"))
+    assert [(one.start.isoformat(), one.end.isoformat()) for one in config.sessions] == [
+        ("2026-03-14T00:00:00+00:00", "2026-03-14T00:00:01+00:00"),
+        ("2026-03-14T17:00:00+00:00", "2026-03-15T04:00:00+00:00"),
+    ]
+
+
+@pytest.mark.parametrize("start", ["2000-01-01T00:00:00+14:00", "2199-12-31 23:59:59-12:00"])
+def test_the_first_and_last_years_are_taken(start: str, tmp_path: Path) -> None:
+    """The bounds themselves are no mistake, with any offset."""
+    file = FILE.replace("maintenance_until: 2026-03-20 08:00:00", f"maintenance_until: {start}")
+    until = district(tmp_path, file).hubs[0].points[4].maintenance_until
+    assert until == datetime.fromisoformat(start)

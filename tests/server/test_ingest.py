@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from diemcau_server.state import Board
 from diemcau_server.store import Committed, Store
 from diemcau_server.store.engine import resolved_url
 from diemcau_server.store.tables import quarantine, reports
-from tests.server.reports import BOOT, TOPIC, payload, report, small_config
+from tests.server.reports import BOOT, NOW, TOPIC, line, payload, report, small_config
 
 PATIENCE_SECONDS = 20.0
 
@@ -42,7 +43,8 @@ class Rig:
         self.ingest = Ingest(
             IngestParts(
                 self.board, store, self.metrics, self.publish, self.on_message, self.on_hello
-            )
+            ),
+            clock=lambda: NOW,
         )
 
     async def publish(self, topic: str, content: bytes) -> None:
@@ -107,6 +109,19 @@ async def test_committed_reports_are_acknowledged_in_ranges(rig: Rig) -> None:
     assert rig.acks["bom-bo"][-1].ranges == ((1, 3), (5, 5))
     record = rig.board.records[next(iter(rig.board.records))]
     assert record.report == report(5)
+
+
+async def test_a_late_report_is_stored_and_no_news(rig: Rig) -> None:
+    """What waited in an outbox is counted apart, and says nothing of how far ingest lags."""
+    stamp = line(clock_offset_seconds=0.0)
+    rig.send(payload(report(2, taken_at=NOW - timedelta(seconds=4), stamp=stamp)))
+    rig.send(payload(report(1, taken_at=NOW - timedelta(hours=1), stamp=stamp)))
+    assert await rig.ingest.drain(PATIENCE_SECONDS)
+    assert await rig.store.count(reports) == 2
+    assert (rig.count("accepted"), rig.count("late")) == (1, 1)
+    lag = rig.metrics.registry.get_sample_value
+    assert lag("diemcau_ingest_lag_seconds_count") == 1
+    assert lag("diemcau_ingest_lag_seconds_sum") == 4
 
 
 async def test_a_duplicate_is_acknowledged_and_stored_once(rig: Rig) -> None:

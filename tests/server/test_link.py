@@ -1,7 +1,10 @@
 """The session with the broker: real Mosquitto, real sockets, and the embedded broker."""
 
 import asyncio
+import shutil
 import socket
+import subprocess
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from diemcau_contract.causes import Text
 from diemcau_contract.topics import all_down
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import BrokerError, PublishError
@@ -167,8 +171,12 @@ async def test_a_taken_port_is_one_sentence() -> None:
         port = other.getsockname()[1]
         with pytest.raises(BrokerError) as caught:
             await EmbeddedBroker(port).start()
-    told = f"the embedded broker cannot listen on 127.0.0.1:{port}: Address already in use"
-    assert str(caught.value) == told
+    assert caught.value.text == Text(
+        f"broker kèm theo không mở được cổng 127.0.0.1:{port}: cổng này đang có chương trình khác "
+        "dùng; dừng chương trình đó, hoặc đổi broker.port trong tệp cấu hình",
+        f"the embedded broker cannot listen on 127.0.0.1:{port}: another program uses this port; "
+        "stop it, or change broker.port in the configuration",
+    )
 
 
 def test_waits_grow_to_a_cap_and_start_over_after_a_stable_session() -> None:
@@ -191,3 +199,42 @@ def test_waits_grow_to_a_cap_and_start_over_after_a_stable_session() -> None:
 def test_an_address_has_its_usual_port(url: str, shown: str) -> None:
     """The port may be left out."""
     assert str(BrokerAddress.of(url)) == shown
+
+
+def certify(folder: Path) -> None:
+    """Make an authority of 400 days, and a broker's certificate of 20 days, by openssl."""
+    of_broker = folder / "broker.cnf"
+    of_broker.write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    for arguments in (
+        ("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "400",
+         "-subj", "/CN=Hoi truong"),
+        ("req", *key, "-keyout", "broker.key", "-out", "broker.csr", "-subj", "/CN=broker"),
+        ("x509", "-req", "-in", "broker.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+         "-CAcreateserial", "-out", "broker.pem", "-days", "20", "-extfile", of_broker.name),
+    ):  # fmt: skip
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+async def test_the_ends_of_certificates_are_known(tmp_path: Path) -> None:
+    """A session by TLS tells when the broker's certificate and its authority's will end."""
+    program = mosquitto_program()
+    if program is None or shutil.which("openssl") is None:
+        pytest.skip("mosquitto or openssl is not installed")
+    certify(tmp_path)
+    tls = (f"certfile {tmp_path / 'broker.pem'}", f"keyfile {tmp_path / 'broker.key'}")
+    broker = Mosquitto(program, tmp_path, settings=("user root", "allow_anonymous true", *tls))
+    broker.start()
+    address = BrokerAddress.of(f"mqtts://127.0.0.1:{broker.port}", ca_file=tmp_path / "ca.pem")
+    link = Link(address, lambda _topic, _content: None)
+    task = asyncio.create_task(link.run())
+    try:
+        await until(link.connected.is_set)
+    finally:
+        await end(task)
+        broker.stop()
+    days = {
+        whose: round((ends_at - time.time()) / 86_400)
+        for whose, ends_at in link.certificates.items()
+    }
+    assert days == {"broker": 20, "authority": 400}

@@ -1,34 +1,25 @@
 """/metrics: lint-clean, the same text as the library's, fresh values only."""
 
+import asyncio
 import shutil
 import subprocess
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from diemcau_contract.causes import Cause
-from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_contract.causes import Text
+from diemcau_contract.words import Verdict
 from diemcau_line.protocol import HubCounters
-from diemcau_server.metrics import Metrics
-from diemcau_server.point_series import FAMILIES, escaped, number
-from diemcau_server.state import Board
-from tests.server.reports import NOW, ended_test, report, small_config
-
-
-class Clock:
-    """A clock that stands until it is set."""
-
-    now = NOW
-
-    def __call__(self) -> datetime:
-        """Return the time."""
-        return self.now
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
+from diemcau_server.exposition import CHUNK_BYTES, header
+from diemcau_server.hub_series import HUB_FAMILIES
+from diemcau_server.metrics import Metrics, Scope
+from diemcau_server.point_series import FAMILIES, REPORTED
+from diemcau_server.state import Board, Judged, PointKey, Restored
+from tests.server.reports import NOW, Clock, report, small_config
+from tests.server.series import crowded_board, full_board, openmetrics_families, scraped
 
 
 @pytest.fixture
@@ -40,19 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
     """A board of which one point has reported everything that there is."""
-    made = Board.of(small_config(tmp_path))
-    devices = [
-        DeviceResult(kind=DeviceKind.CAMERA, status=Status.BAD, causes=(Cause.MISSING,)),
-        DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE),
-        DeviceResult(kind=DeviceKind.SPEAKER, status=Status.UNKNOWN),
-    ]
-    host = HostState(
-        cpu_ratio=0.5, memory_ratio=0.5, disk_free_bytes=10**9, medium="cable",
-        interface_bits_per_second=1e8, clock_synchronised=True, on_mains=True,
-    )  # fmt: skip
-    made.on_report(report(1, devices=devices, host=host), NOW)
-    made.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
-    return made
+    return full_board(tmp_path)
 
 
 def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -79,12 +58,17 @@ def of_point(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]
     )
 
 
+def of_hub(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the key of a sample of the hub."""
+    return f"diemcau_{name}", tuple(sorted(({"hub": "bu-dang"} | labels).items()))
+
+
 async def test_the_text_passes_promtool(board: Board, clock: Clock) -> None:
     """Prometheus' own checker has nothing to say."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    text = await Metrics(board, clock).render()
+    text = await scraped(Metrics(board, clock))
     done = subprocess.run(  # noqa: ASYNC221  # nothing else runs
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
@@ -93,7 +77,7 @@ async def test_the_text_passes_promtool(board: Board, clock: Clock) -> None:
 
 async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> None:
     """Spot checks over all kinds of series; an unknown device gives no number."""
-    found = samples(await Metrics(board, clock).render())
+    found = samples(await scraped(Metrics(board, clock)))
     expected = {
         of_point("point_state", state="not_ready"): 1.0,
         of_point("point_state", state="ready"): 0.0,
@@ -107,6 +91,29 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
         of_point("device_busy", kind="microphone", role="main"): 1.0,
         of_point("agent_clock_offset_seconds"): -0.25,
         of_point("room_pc_on_mains"): 1.0,
+        of_point("point_check_ok", check="camera"): 0.0,
+        of_point("point_check_ok", check="loss"): 1.0,
+        of_point("point_check_ok", check="power"): 1.0,
+        of_point("point_cause", cause="missing"): 1.0,
+        of_point("link_probes_sent_total", direction="up"): 120.0,
+        of_point("link_interface_up", medium="cable"): 1.0,
+        of_point("link_jitter_seconds", direction="down"): 0.004,
+        of_point("link_rehearsal_loss_ratio", direction="up"): 0.01,
+        of_point("link_throughput_bytes_per_second", direction="down"): 2e6,
+        of_point("link_throughput_is_lower_bound", direction="up"): 0.0,
+        of_point("link_throughput_is_lower_bound", direction="down"): 1.0,
+        of_point("link_throughput_last_test_timestamp_seconds", direction="up"): NOW.timestamp(),
+        of_point("device_last_change_timestamp_seconds", kind="camera", role="main"): (
+            NOW.timestamp()
+        ),
+        of_point("device_level_ratio", kind="microphone", role="main"): 0.1,
+        of_point("device_frames_per_second", kind="camera", role="main"): 29.97,
+        of_point("session_start_timestamp_seconds", session="lop-1"): NOW.timestamp() - 1800,
+        of_hub("hub_line_carried_bytes_per_second", direction="up"): 9e5,
+        of_hub("hub_line_state", verdict="ready"): 1.0,
+        of_hub("session_points", session="lop-1"): 2.0,
+        of_hub("session_points_ready", session="lop-1"): 0.0,
+        of_hub("test_lock_held"): 0.0,
     }
     assert {key: found.get(key) for key in expected} == expected
     assert of_point("device_ok", kind="speaker", role="main") not in found
@@ -114,21 +121,26 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
 
 async def test_every_family_can_appear(board: Board, clock: Clock) -> None:
     """No name of the list is dead."""
-    text = (await Metrics(board, clock).render()).decode()
-    assert [family.name for family in FAMILIES if family.header not in text] == []
+    text = (await scraped(Metrics(board, clock))).decode()
+    assert [
+        family.name
+        for family in (*FAMILIES, *HUB_FAMILIES)
+        if header(family, openmetrics=False).decode() not in text
+    ] == []
 
 
 async def test_measurements_end_with_their_report(board: Board, clock: Clock) -> None:
     """A silent point keeps identity, state and time, and nothing that was measured."""
     metrics = Metrics(board, clock)
-    await metrics.render()
+    await scraped(metrics)
     clock.now = NOW + timedelta(seconds=91)
-    found = samples(await metrics.render())
+    found = samples(await scraped(metrics))
     assert found[of_point("point_state", state="silent")] == 1.0
     assert of_point("agent_last_report_timestamp_seconds") in found
-    assert not [name for name, _ in found if name.startswith(("diemcau_link", "diemcau_device"))]
-    board.on_report(report(2), clock.now)
-    again = samples(await metrics.render())
+    measured = tuple(family.name for family in REPORTED)
+    assert not [name for name, _ in found if name.startswith(measured)]
+    board.on_report(report(3, taken_at=clock.now), clock.now)
+    again = samples(await scraped(metrics))
     assert again[of_point("device_ok", kind="camera", role="main")] == 1.0
 
 
@@ -137,13 +149,14 @@ async def test_a_point_awaited_after_the_servers_start_is_not_ready(
 ) -> None:
     """Neither ready nor silent, without measured values; silent when its time is over."""
     metrics = Metrics(board, clock)
+    measured = tuple(family.name for family in REPORTED)
     board.restore([], NOW + timedelta(seconds=200))
     for seconds, state in ((201, "unknown"), (291, "silent")):
         clock.now = NOW + timedelta(seconds=seconds)
-        found = samples(await metrics.render())
+        found = samples(await scraped(metrics))
         assert found[of_point("point_state", state=state)] == 1.0
         assert found[of_point("point_ready")] == 0.0
-        assert not [name for name, _ in found if name.startswith("diemcau_device")]
+        assert not [name for name, _ in found if name.startswith(measured)]
 
 
 async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Clock) -> None:
@@ -153,11 +166,11 @@ async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Cl
     labels = (("process", "1"), ("reason", "bad_hmac"))
     for process in (1, 2):
         metrics.measure.show(process, up=process == 1)
-    assert samples(await metrics.render())[name, labels] == 0.0
+    assert samples(await scraped(metrics))[name, labels] == 0.0
     for rejected, cpu_seconds in ((5, 1.0), (7, 4.0), (8, 0.5)):
         metrics.measure.count(1, counters(rejected, cpu_seconds))
     metrics.measure.count(2, counters(3, 1.0))
-    found = samples(await metrics.render())
+    found = samples(await scraped(metrics))
     assert found[name, labels] == 15.0
     assert found[name, (("process", "2"), ("reason", "bad_hmac"))] == 3.0
     assert found["diemcau_measure_cpu_seconds_total", (("process", "1"),)] == 4.5
@@ -167,10 +180,109 @@ async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Cl
     assert found["diemcau_ingest_quarantined_total", (("reason", "unknown_point"),)] == 0.0
 
 
-@given(st.text(max_size=30), st.floats())
-def test_lines_are_those_of_the_library(name: str, value: float) -> None:
-    """Escaping and numbers agree with prometheus-client for any text and value."""
-    registry = CollectorRegistry()
-    Gauge("diemcau_any", "Help", ["name"], registry=registry).labels(name).set(value)
-    wanted = generate_latest(registry).decode(errors="surrogatepass").split("\n", 2)[2]
-    assert f'diemcau_any{{name="{escaped(name)}"}} {number(value)}\n' == wanted
+async def test_what_a_test_measured_ends_with_its_own_validity(board: Board, clock: Clock) -> None:
+    """A verdict with its figures lives 12 h, a capacity 24 h; when it was measured stays known."""
+    metrics = Metrics(board, clock)
+
+    async def shown(hours: float) -> tuple[bool, bool, bool]:
+        clock.now = NOW + timedelta(hours=hours)
+        board.on_report(report(round(hours * 1000), taken_at=clock.now), clock.now)
+        found = samples(await scraped(metrics))
+        return (
+            of_point("link_jitter_seconds", direction="up") in found,
+            of_hub("hub_line_state", verdict="ready") in found,
+            of_point("link_throughput_bytes_per_second", direction="up") in found,
+        )
+
+    # The test ended 20 s after NOW, its capacity is of NOW.
+    assert await shown(12) == (True, True, True)
+    assert await shown(12.01) == (False, False, True)
+    assert await shown(24) == (False, False, True)
+    assert await shown(24.01) == (False, False, False)
+    stays = of_point("link_throughput_last_test_timestamp_seconds", direction="up")
+    assert stays in samples(await scraped(metrics))
+
+
+async def test_a_restart_brings_back_nothing_that_has_ended(tmp_path: Path, clock: Clock) -> None:
+    """Of an old report only its time comes back; of a young one everything."""
+    for age_seconds, comes_back in ((89, True), (91, False)):
+        board = Board.of(small_config(tmp_path))
+        at = NOW - timedelta(seconds=age_seconds)
+        judged = Judged("t", NOW - timedelta(hours=13), Verdict.READY, None, Text("", ""))
+        old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"))
+        board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)], NOW)
+        found = samples(await scraped(Metrics(board, clock)))
+        assert found[of_point("agent_last_report_timestamp_seconds")] == at.timestamp()
+        assert found[of_point("point_ready")] == 0.0
+        assert (of_point("link_packet_loss_ratio", direction="up") in found) is comes_back
+        assert of_point("link_throughput_bytes_per_second", direction="up") not in found
+        assert of_point("point_last_test_timestamp_seconds") not in found
+
+
+async def test_the_session_is_the_one_that_runs_or_comes_next(board: Board, clock: Clock) -> None:
+    """At its end a session gives way to the next; points that stay out have that one at once."""
+    metrics = Metrics(board, clock)
+    first = of_point("session_end_timestamp_seconds", session="lop-1")
+    second = of_point("session_end_timestamp_seconds", session="lop-2")
+    found = samples(await scraped(metrics))
+    assert (first in found, second in found) == (True, False)
+    # dak-nhau and phu-son are not in the first session; tho-son is switched off.
+    assert found[of_hub("session_points", session="lop-2")] == 2.0
+    clock.now = datetime.fromtimestamp(found[first], UTC)
+    found = samples(await scraped(metrics))
+    assert (first in found, second in found) == (False, True)
+    assert found[of_hub("session_points", session="lop-2")] == 4.0
+    clock.now += timedelta(days=1)
+    assert not [name for name, _ in samples(await scraped(metrics)) if "session" in name]
+
+
+async def test_a_hub_and_the_server_can_be_scraped_apart(tmp_path: Path, clock: Clock) -> None:
+    """Together the targets of a large district give what one target gives, nothing twice."""
+    metrics = Metrics(crowded_board(tmp_path, 6, NOW, hubs=3), clock)
+    whole = set(samples(await scraped(metrics)))
+    parts = [samples(await scraped(metrics, Scope(points=False)))]
+    parts += [
+        samples(await scraped(metrics, Scope(server=False, hub=f"hub-{number}")))
+        for number in range(3)
+    ]
+    assert set().union(*parts) == whole
+    assert sum(map(len, parts)) == len(whole)
+
+
+async def test_other_work_goes_on_during_a_scrape(tmp_path: Path, clock: Clock) -> None:
+    """Between any two pieces, and while lines are written anew, the event loop has its turn."""
+    metrics = Metrics(crowded_board(tmp_path, 600, NOW), clock)
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(work())
+    pieces, writing, text = 0, 0, b""
+    async for piece in metrics.scrape(Scope()):
+        writing = writing or turns
+        pieces += 1
+        text += piece
+        assert len(piece) < 2 * CHUNK_BYTES
+    task.cancel()
+    assert writing >= 600 // 25 - 1  # no piece comes before all lines are written
+    assert pieces > 10
+    # Cut where the pieces end, no family is begun twice.
+    assert {text.count(header(family, openmetrics=False)) for family in FAMILIES} <= {0, 1}
+    assert turns >= writing + pieces - 2  # the last two pieces come without a wait between
+
+
+async def test_openmetrics_is_read_by_the_librarys_parser(board: Board, clock: Clock) -> None:
+    """The whole answer, the server's own series included, is valid OpenMetrics."""
+    text = (await scraped(Metrics(board, clock), openmetrics=True)).decode()
+    found = {family.name: family.type for family in openmetrics_families(text)}
+    assert found["diemcau_link_probes_sent"] == "counter"
+    assert found["diemcau_ingest_messages"] == "counter"
+    assert found["diemcau_point_ready"] == "gauge"
+    hub_only = await scraped(
+        Metrics(board, clock), Scope(server=False, hub="bu-dang"), openmetrics=True
+    )
+    assert {one.name for one in openmetrics_families(hub_only.decode())} < set(found)

@@ -9,8 +9,9 @@ from diemcau_contract.causes import Cause
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, Hello
 from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
+from diemcau_server.figures import ProbeTotals
 from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView, Restored
-from tests.server.district import hello_of
+from tests.server.district import FILE, district, hello_of
 from tests.server.reports import BOOT, NOW, ended_test, line, report, small_config
 
 KEY = PointKey("bu-dang", "bom-bo")
@@ -53,6 +54,44 @@ def test_an_old_report_makes_a_point_silent(board: Board) -> None:
     assert silent.last_report_at == NOW
 
 
+def test_the_file_sets_the_least_patience(tmp_path: Path) -> None:
+    """Quick reports allow a quick alarm, but never before three of them are missing."""
+    board = Board.of(district(tmp_path, FILE + "silent_after_seconds: 10\n"))
+    board.on_report(report(1, interval_seconds=1.0), NOW)
+    board.on_report(report(1, point="dak-nhau", interval_seconds=5.0), NOW)
+    assert view(board, 10).state is PointState.UNKNOWN
+    assert view(board, 11).state is PointState.SILENT
+    assert view(board, 15, "dak-nhau").state is PointState.UNKNOWN
+    assert view(board, 16, "dak-nhau").state is PointState.SILENT
+
+
+def test_a_report_that_waited_in_an_outbox_is_no_sign_of_life(board: Board) -> None:
+    """It is told by the clock offset that it bears; without one nobody can tell."""
+    waited = NOW + timedelta(seconds=91)
+    offset = line(clock_offset_seconds=0.0)
+    assert not board.on_report(report(1, taken_at=NOW, stamp=offset), waited)
+    assert view(board, 91).state is PointState.NEVER_SEEN
+    slow = line(clock_offset_seconds=3600.0)  # the PC's clock is an hour behind the hub's
+    assert board.on_report(report(1, taken_at=waited - timedelta(hours=1), stamp=slow), waited)
+    unknown = line(clock_offset_seconds=None)
+    assert board.on_report(report(2, taken_at=NOW, stamp=unknown), waited)
+    assert view(board, 91).state is PointState.UNKNOWN
+
+
+def test_probes_are_counted_where_their_loss_is_known(board: Board) -> None:
+    """What reached the hub is what can be lost on its way back; without answers nothing counts."""
+    for seq, stamp in enumerate(
+        (
+            line(packets_sent=60, loss_ratio_up=0.1, loss_ratio_down=0.5),
+            line(packets_sent=60, packets_received=0, loss_ratio_up=None, loss_ratio_down=None),
+            line(packets_sent=40),
+        ),
+        start=1,
+    ):
+        board.on_report(report(seq, stamp=stamp), NOW)
+    assert view(board, 0).probes == ProbeTotals(sent_up=100, lost_up=6, sent_down=94, lost_down=27)
+
+
 def test_a_long_interval_gives_a_long_patience(board: Board) -> None:
     """A point that reports every five minutes is not silent after two."""
     board.on_report(report(1, interval_seconds=300.0), NOW)
@@ -74,7 +113,8 @@ def test_a_server_that_has_just_started_calls_nobody_silent(board: Board) -> Non
     assert awaited.action.vi == "Máy chủ vừa khởi động lại: chờ điểm cầu kết nối lại và báo về."
     assert view(board, 291).state is PointState.SILENT
 
-    board.on_report(report(2), NOW + timedelta(seconds=250))
+    back = NOW + timedelta(seconds=250)
+    board.on_report(report(2, taken_at=back), back)
     assert view(board, 251).state is PointState.READY
     assert view(board, 341).state is PointState.SILENT
 
@@ -86,7 +126,8 @@ def test_the_watch_alone_never_says_ready(board: Board) -> None:
     board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
     assert view(board).state is PointState.READY
     late = VERDICT_VALID_SECONDS + 60
-    board.on_report(report(2), NOW + timedelta(seconds=late))
+    then = NOW + timedelta(seconds=late)
+    board.on_report(report(2, taken_at=then), then)
     assert view(board, late).state is PointState.UNKNOWN
 
 

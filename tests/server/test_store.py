@@ -10,12 +10,12 @@ import pytest
 from diemcau_contract.words import Verdict
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
-from diemcau_server.state import PointKey
+from diemcau_server.state import JudgedHubLine, PointKey
 from diemcau_server.store import Quarantined, ReceivedReport, Store
 from diemcau_server.store.engine import resolved_url
 from diemcau_server.store.rows import MAX_QUARANTINED
 from diemcau_server.store.tables import quarantine, reports
-from tests.server.reports import NOW, ended_test, payload, report
+from tests.server.reports import NOW, ended_test, full_test, payload, report
 
 
 def received(seq: int) -> ReceivedReport:
@@ -45,6 +45,16 @@ async def test_the_board_can_be_restored(store: Store) -> None:
     judged = found[PointKey("bu-dang", "dak-nhau")].judged
     assert judged is not None
     assert (judged.verdict, judged.judged_at) == (Verdict.READY, NOW + timedelta(seconds=20))
+
+
+async def test_the_last_verdict_on_the_hubs_line_comes_back(store: Store) -> None:
+    """With the end of its test, by which its age is told; an older test does not count."""
+    older = ended_test(Verdict.READY)
+    newer = full_test().model_copy(update={"test": "newer", "started_at": NOW + timedelta(hours=1)})
+    for result in (newer, older):
+        await store.save_test(result, {})
+    ended_at = NOW + timedelta(hours=1, seconds=20)
+    assert await store.hub_lines() == {"bu-dang": JudgedHubLine(ended_at, newer.hub_line)}
 
 
 async def test_a_test_comes_back_as_it_was(store: Store) -> None:

@@ -4,12 +4,15 @@ Settings are read as JSON from standard input, the result is one JSON object on 
 whatever the probe or its libraries print goes to standard error, which is the probe's log.
 """
 
+import ctypes
+import ctypes.util
 import faulthandler
 import json
 import os
 import sys
 from typing import Final
 
+from diemcau_agent.probes.holders import PROBE_NAME
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.result import to_json
 from diemcau_agent.probes.table import PROBES, Probe
@@ -19,6 +22,8 @@ STARTED: Final = "probe started"
 
 _NICENESS: Final = 19
 _GRACE_SECONDS: Final = 2.0
+_PR_SET_NAME: Final = 15
+"""prctl(2)."""
 
 
 def main(arguments: list[str]) -> None:
@@ -31,6 +36,8 @@ def main(arguments: list[str]) -> None:
         # Without its parent nobody would end a child that hangs in a driver.
         faulthandler.dump_traceback_later(limit_seconds + _GRACE_SECONDS, exit=True)
     _yield_to_others()
+    _take_name()
+    _find_libraries_by_name()
     # One probe needs no pool of threads for its few small arrays: it costs start-up time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = json.load(sys.stdin.buffer)
@@ -50,6 +57,21 @@ def _yield_to_others() -> None:
         os.nice(_NICENESS)
     if sys.platform.startswith("linux"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _take_name() -> None:
+    """Let the inventory tell a probe from a program that really uses the device."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, PROBE_NAME.encode(), 0, 0, 0)
+
+
+def _find_libraries_by_name() -> None:
+    """Keep ``find_library`` from running compiler and linker, which write files of their own.
+
+    The audio libraries' wrappers ask it first and take the library's usual name after that.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.util.find_library = lambda name: None  # noqa: ARG005  # its own form
 
 
 def _keep_standard_output() -> int:

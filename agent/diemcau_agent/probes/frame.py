@@ -20,7 +20,7 @@ import psutil
 from pydantic import ValidationError
 
 from diemcau_agent.probes.result import ProbeResult, from_json
-from diemcau_agent.probes.table import PROBES
+from diemcau_agent.probes.table import probe_for
 from diemcau_contract.messages import DeviceResult
 
 MAX_LOG_CHARACTERS: Final = 4000
@@ -57,11 +57,12 @@ def run_probe(
         limit_seconds: for the whole child; None takes the table's.
         role: the device's role, carried into the result.
     """
-    row = PROBES.get(kind)
-    if row is None or row.kind is None:
+    found = probe_for(kind, settings.get("format"))
+    if found is None:
         run = ChildRun(ProbeResult("not_applicable"), f"no probe for {kind}", 0.0)
     else:
-        run = run_child(kind, settings, limit_seconds or row.limit_seconds)
+        name, row = found
+        run = run_child(name, settings, limit_seconds or row.limit_seconds)
     return device_result(kind, role, run), run.log
 
 

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 from typing import Final
 
+PROBE_NAME: Final = "diemcau-probe"
+"""What a probe's process calls itself: that it has a device open is no use of it."""
 _PROC: Final = Path("/proc")
 
 
 def programs_holding(device: Path, proc: Path = _PROC) -> tuple[str, ...]:
-    """Return the names of other processes that have the device open, sorted.
+    """Return the names of other programs that have the device open, sorted.
 
     Processes of other users are not visible without rights and are left out; empty where there
     is no ``/proc``.
@@ -19,7 +21,12 @@ def programs_holding(device: Path, proc: Path = _PROC) -> tuple[str, ...]:
         for process in proc.glob("[0-9]*")
         if process.name != str(os.getpid()) and _holds(process, target)
     }
-    return tuple(sorted(names))
+    return tuple(sorted(names - {PROBE_NAME}))
+
+
+def is_probe(process_id: str, proc: Path = _PROC) -> bool:
+    """Say whether a process is one of the probes."""
+    return _name(proc / process_id) == PROBE_NAME
 
 
 def _holds(process: Path, target: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import psutil
 
+from diemcau_agent.probes.power import PowerWatch
 from diemcau_contract.messages import HostState
 
 Medium = Literal["cable", "wifi", "loopback", "unknown"]
@@ -21,7 +22,7 @@ CPU_SPAN_SECONDS: Final = 30.0
 """A peak of some seconds is no busy PC."""
 MEMORY_MOST_RATIO: Final = 0.92
 CLOCK_MOST_SECONDS: Final = 2.0
-_SYS_NET: Final = Path("/sys/class/net")
+_SYS_NET: Final = "sys/class/net"
 _DISCARD_PORT: Final = 9
 _SPEED_UNKNOWN: Final = 65_535
 _WIFI_NAMES: Final = ("wi-fi", "wifi", "wlan", "wireless", "không dây")
@@ -38,6 +39,8 @@ class HostSettings:
     clock_synchronised: bool | None = None
     clock_offset_seconds: float | None = None
     """Own clock less the hub's, as the line engine measured it."""
+    root: Path = Path("/")
+    """The file system whose ``/sys``, ``/etc`` and ``/run`` are read."""
 
 
 def read_host(settings: HostSettings) -> HostState:
@@ -49,21 +52,20 @@ def read_host(settings: HostSettings) -> HostState:
     memory_ratio = psutil.virtual_memory().percent / 100.0
     disk_free_bytes = _disk_free_bytes(settings.state_directory)
     name = route_interface(settings.route_to)
-    medium = medium_of(name)
+    medium = medium_of(name, settings.root / _SYS_NET)
     battery = _on_mains()
-    causes: list[str] = []
-    if disk_free_bytes is not None and disk_free_bytes < DISK_LEAST_BYTES:
-        causes.append("disk_low")
-    if _clock_is_off(settings):
-        causes.append("clock_off")
-    if long_enough and cpu_ratio > CPU_MOST_RATIO:
-        causes.append("cpu_busy")
-    if memory_ratio > MEMORY_MOST_RATIO:
-        causes.append("memory_low")
-    if medium == "wifi":
-        causes.append("wifi_only")
-    if battery is False:
-        causes.append("on_battery")
+    power = _POWER.read(settings.root)
+    there = {
+        "disk_low": disk_free_bytes is not None and disk_free_bytes < DISK_LEAST_BYTES,
+        "clock_off": _clock_is_off(settings),
+        "cpu_busy": long_enough and cpu_ratio > CPU_MOST_RATIO,
+        "memory_low": memory_ratio > MEMORY_MOST_RATIO,
+        "wifi_only": medium == "wifi",
+        "on_battery": battery is False,
+        "sleep_timer": power.sleeps is True,
+        "usb_suspend": power.usb_suspends is True,
+    }
+    causes = [cause for cause, holds in there.items() if holds]
     full = disk_free_bytes is not None and disk_free_bytes < DISK_FULL_BYTES
     return HostState.model_validate(
         {
@@ -103,7 +105,7 @@ def route_interface(address: str) -> str | None:
     return None
 
 
-def medium_of(name: str | None, sys_net: Path = _SYS_NET) -> Medium:
+def medium_of(name: str | None, sys_net: Path = Path("/") / _SYS_NET) -> Medium:
     """Say whether an interface is cable or Wi-Fi; ``unknown`` for None."""
     if name is None:
         return "unknown"
@@ -143,6 +145,7 @@ class CpuMeter:
 
 
 _CPU = CpuMeter()
+_POWER = PowerWatch()
 
 
 def _disk_free_bytes(directory: Path) -> int | None:

@@ -1,59 +1,122 @@
-"""List devices through the system's own libraries, without opening any. Runs in a child process.
+"""Ask the system's own libraries for devices, without opening any. Runs in a child process.
 
-Settings: ``format`` (``system`` for audio, ``dshow`` for cameras), ``kind``, ``pattern`` (None:
-any device). The answer is ``ok``, ``bad`` with ``missing``, or ``unknown``.
+Settings: ``format`` (``system`` for audio, ``dshow`` for cameras) and ``devices``, a list of
+``{kind, pattern}`` (pattern None: any). The answer has for number N of the list: ``found.N``,
+``used.N`` (the device that programs use instead, absent if none) and ``held_by.N`` (who uses it).
+``unknown`` with ``unreachable`` where no sound system answers.
 """
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from diemcau_agent.probes.log import note
-from diemcau_agent.probes.mixer import matches
-from diemcau_agent.probes.result import ProbeResult, judged
+from diemcau_agent.probes.mixer import matches, usb_id, users_of
+from diemcau_agent.probes.result import ProbeResult, ProbeValue, shown
+
+_CLASSES: Final = {"microphone": "input", "speaker": "output", "camera": "camera"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One device; ``default``: programs use it unless they are told otherwise."""
+
+    title: str
+    names: tuple[str, ...]
+    default: bool = False
+    users: tuple[str, ...] = ()
 
 
 def probe(settings: Mapping[str, object]) -> ProbeResult:
-    """Say whether a device that fits the pattern is there."""
-    pattern = settings.get("pattern")
-    names = _cameras() if settings["format"] == "dshow" else _audio(settings["kind"])
-    if names is None:
+    """Say which of the wanted devices are there, used by default, and in use."""
+    lists = _cameras() if settings["format"] == "dshow" else _audio()
+    if lists is None:
         return ProbeResult("unknown", ("unreachable",))
-    fits = [name for name in names if matches(str(pattern) if pattern else None, name)]
-    return judged(() if fits else ("missing",), {"devices": len(names)})
+    values: dict[str, ProbeValue] = {}
+    for number, wanted in enumerate(cast("list[dict[str, Any]]", settings["devices"])):
+        there = lists.get(_CLASSES[wanted["kind"]], [])
+        for key, value in compared(there, wanted["pattern"]).items():
+            values[f"{key}.{number}"] = value
+    return ProbeResult("ok", (), values)
 
 
-def _cameras() -> list[str] | None:
+def compared(there: list[Listed], pattern: str | None) -> dict[str, ProbeValue]:
+    """Hold one expected device against what is there."""
+    fits = [one for one in there if matches(pattern, *one.names)]
+    if not fits:
+        return {"found": False}
+    default = next((one for one in there if one.default), None)
+    meant = default if pattern is None and default is not None else fits[0]
+    answer: dict[str, ProbeValue] = {"found": True}
+    if meant.users:
+        answer["held_by"] = shown(", ".join(meant.users))
+    if pattern is not None and default is not None and default not in fits:
+        answer["used"] = shown(default.title)
+    return answer
+
+
+def _cameras() -> dict[str, list[Listed]]:
     import av  # noqa: PLC0415  # only where it is used: slow, or absent on this system
 
-    return [device.description for device in av.enumerate_input_devices("dshow")]
+    found = av.enumerate_input_devices("dshow")
+    return {"camera": [Listed(one.description, (one.description,)) for one in found]}
 
 
-def _audio(kind: object) -> list[str] | None:
-    if sys.platform == "win32":
-        return _portaudio(kind)
-    return _pulse(kind)
+def _audio() -> dict[str, list[Listed]] | None:
+    return _portaudio() if sys.platform == "win32" else _pulse()
 
 
-def _pulse(kind: object) -> list[str] | None:
+def _pulse() -> dict[str, list[Listed]] | None:
     import pulsectl  # noqa: PLC0415  # only where it is used: slow, or absent on this system
 
     try:
         with pulsectl.Pulse("diemcau", connect=False) as pulse:
             pulse.connect(autospawn=False)
-            if kind == "speaker":
-                return [f"{sink.name} {sink.description}" for sink in pulse.sink_list()]
-            return [
-                f"{source.name} {source.description}"
-                for source in pulse.source_list()
-                if not source.monitor_of_sink_name
-            ]
+            defaults = pulse.server_info()
+            clients = {client.index: client.name for client in pulse.client_list()}
+            recorders, players = pulse.source_output_list(), pulse.sink_input_list()
+            return {
+                "input": [
+                    _listed(
+                        one, defaults.default_source_name,
+                        users_of([use for use in recorders if use.source == one.index], clients),
+                    )
+                    for one in pulse.source_list()
+                    # What a loudspeaker plays is no microphone.
+                    if not one.monitor_of_sink_name
+                ],
+                "output": [
+                    _listed(
+                        one, defaults.default_sink_name,
+                        users_of([use for use in players if use.sink == one.index], clients),
+                    )
+                    for one in pulse.sink_list()
+                ],
+            }  # fmt: skip
     except pulsectl.PulseError as error:
         note(f"sound system: {error}")
         return None
 
 
-def _portaudio(kind: object) -> list[str] | None:  # not run on Windows yet
+def _listed(one: Any, default_name: str, users: tuple[str, ...]) -> Listed:  # noqa: ANN401  # a library's value
+    title = one.description or one.name
+    names = (one.name, title, usb_id(one.proplist))
+    return Listed(title, names, one.name == default_name, users)
+
+
+def _portaudio() -> dict[str, list[Listed]]:  # not run on Windows yet
     import sounddevice  # noqa: PLC0415  # only where it is used: slow, or absent on this system
 
-    channels = "max_output_channels" if kind == "speaker" else "max_input_channels"
-    return [device["name"] for device in sounddevice.query_devices() if device[channels] > 0]
+    devices = sounddevice.query_devices()
+    lists: dict[str, list[Listed]] = {}
+    for kind, channels, default in (
+        ("input", "max_input_channels", sounddevice.default.device[0]),
+        ("output", "max_output_channels", sounddevice.default.device[1]),
+    ):
+        lists[kind] = [
+            Listed(device["name"], (device["name"],), number == default)
+            for number, device in enumerate(devices)
+            if device[channels] > 0
+        ]
+    return lists

@@ -1,28 +1,35 @@
 """Microphone probe: mute and volume first, then a few seconds of sound. Runs in a child process.
 
 Settings: ``format`` (``system`` or ``lavfi``); for ``system`` ``device``, a name pattern, absent
-for the default input; for ``lavfi`` ``url``, an audio graph as stand-in; ``seconds`` (4).
+for the default input; for ``lavfi`` ``url``, an audio graph as stand-in; ``seconds`` (4) and
+``limits`` of the sound.
 """
 
-import os
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.log import note
-from diemcau_agent.probes.mixer import AudioInput, MixerUnreachableError, find_input, matches
+from diemcau_agent.probes.mixer import MixerUnreachableError, find_input
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
+from diemcau_agent.probes.soundio import RATE_HZ, record
 from diemcau_agent.signal import sound
+from diemcau_agent.signal.limits import SOUND_LIMITS, SoundLimits
 
+CAUSES: Final = frozenset(
+    {
+        "missing", "denied", "busy", "unreachable", "muted", "volume_zero", "no_frames",
+        "digital_silence", "too_quiet", "clipping", "hum", "noisy",
+    }
+)  # fmt: skip
+"""All that this probe can say; the frame around it adds its own."""
 LISTENING_SECONDS: Final = 4.0
 SETTLING_SECONDS: Final = 0.3
 """Left out: the plop of opening, and filters that settle."""
 VOLUME_LEAST_RATIO: Final = 0.01
-RATE_HZ: Final = 48_000
-_FULL_SCALE: Final = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +40,19 @@ class MicrophoneSettings:
     url: str | None = None
     device: str | None = None
     seconds: float = LISTENING_SECONDS
+    limits: SoundLimits = SOUND_LIMITS
 
 
-def probe(settings: Mapping[str, object]) -> ProbeResult:
+def probe(settings: Mapping[str, Any]) -> ProbeResult:
     """Listen to the microphone that the settings name and judge its level and signal."""
-    wanted = MicrophoneSettings(**settings)  # type: ignore[arg-type]  # checked by the config
+    wanted = MicrophoneSettings(
+        settings["format"], settings.get("url"), settings.get("device"),
+        settings.get("seconds", LISTENING_SECONDS), SoundLimits(**settings.get("limits", {})),
+    )  # fmt: skip
     if wanted.format == "lavfi":
         samples, rate_hz = _listen_to_graph(wanted.url or "anullsrc", wanted.seconds)
-        return _judge(samples, rate_hz, {})
-    return _probe_system(wanted)
+        return judge(samples, rate_hz, {}, wanted.limits)
+    return obstacle("microphone") or _probe_system(wanted)
 
 
 def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
@@ -57,51 +68,15 @@ def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
         "muted": found.muted,
         "volume_ratio": round(found.volume_ratio, 3),
     }
-    if found.recorders:
-        held_by = ", ".join(found.recorders)[:MAX_TEXT]
+    if found.users:
+        held_by = ", ".join(found.users)[:MAX_TEXT]
         return ProbeResult("in_use", ("busy",), {**values, "held_by": held_by})
     if found.muted:
         return judged(("muted",), values)
     if found.volume_ratio < VOLUME_LEAST_RATIO:
         return judged(("volume_zero",), values)
-    return _judge(_listen_to_input(found, wanted.seconds), RATE_HZ, values)
-
-
-def _listen_to_input(found: AudioInput, seconds: float) -> sound.Samples:
-    """Record from one input.
-
-    Raises:
-        LookupError: PortAudio offers no device that leads to it.
-    """
-    # PortAudio has no Pulse host of its own: ALSA's "pulse" device takes the source from here.
-    os.environ["PULSE_SOURCE"] = found.name
-    import sounddevice  # noqa: PLC0415  # only where it is used: slow, or absent on this system
-
-    recorded = sounddevice.rec(
-        int((seconds + SETTLING_SECONDS) * RATE_HZ),
-        samplerate=RATE_HZ,
-        channels=1,
-        dtype="int16",
-        device=_portaudio_device(sounddevice.query_devices(), found.name),
-        blocking=True,
-    )
-    wave: sound.Samples = recorded[:, 0].astype(np.float32) / np.float32(_FULL_SCALE)
-    return wave
-
-
-def _portaudio_device(devices: Iterable[Mapping[str, Any]], name: str) -> int:
-    listed = [
-        (number, str(device["name"]))
-        for number, device in enumerate(devices)
-        if device["max_input_channels"] > 0
-    ]
-    wanted = (name,) if sys.platform == "win32" else ("pulse", "pipewire", "default")
-    for pattern in wanted:
-        for number, listed_name in listed:
-            exact = listed_name == pattern
-            if exact or (sys.platform == "win32" and matches(pattern[:31], listed_name)):
-                return number
-    raise LookupError("no capture device leads to the sound server (Debian: libasound2-plugins)")
+    heard = record(found.name, wanted.seconds + SETTLING_SECONDS)
+    return judge(heard, RATE_HZ, values, wanted.limits)
 
 
 def _listen_to_graph(graph: str, seconds: float) -> tuple[sound.Samples, int]:
@@ -122,14 +97,17 @@ def _listen_to_graph(graph: str, seconds: float) -> tuple[sound.Samples, int]:
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), rate_hz
 
 
-def _judge(samples: sound.Samples, rate_hz: int, values: Mapping[str, ProbeValue]) -> ProbeResult:
+def judge(
+    samples: sound.Samples, rate_hz: int, values: Mapping[str, ProbeValue], limits: SoundLimits
+) -> ProbeResult:
+    """Name what is wrong with the samples, the first SETTLING_SECONDS left out."""
     heard = samples[int(SETTLING_SECONDS * rate_hz) :]
     if heard.size < rate_hz // 2:
         return judged(("no_frames",), values)
-    measures = sound.measure(heard, rate_hz)
+    measures = sound.measure(heard, rate_hz, limits)
     numbers: dict[str, ProbeValue] = {
         "seconds": round(heard.size / rate_hz, 2),
         "sample_rate_hz": rate_hz,
     }
     numbers |= {name: round(value, 4) for name, value in asdict(measures).items()}
-    return judged(sound.classify(measures), {**values, **numbers})
+    return judged(sound.classify(measures, limits), {**values, **numbers})

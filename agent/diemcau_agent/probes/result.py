@@ -14,7 +14,8 @@ MAX_TEXT: Final = 120
 _BAD_CAUSES: Final = frozenset(
     {
         "missing", "denied", "timeout", "no_frames", "no_signal", "black", "covered", "frozen",
-        "muted", "volume_zero", "digital_silence", "auth", "refused", "unreachable",
+        "muted", "volume_zero", "digital_silence", "chirp_not_heard", "auth", "refused",
+        "unreachable",
     }
 )  # fmt: skip
 
@@ -26,6 +27,14 @@ class ProbeResult:
     status: ProbeStatus
     causes: tuple[str, ...] = ()
     values: Mapping[str, ProbeValue] = field(default_factory=dict)
+
+
+def shown(text: str) -> str:
+    """Return what a device or a program says of itself as a short word that is safe to print.
+
+    A terminal must not obey what a stranger on the network calls itself.
+    """
+    return "".join(sign if sign.isprintable() else "?" for sign in text)[:MAX_TEXT]
 
 
 def judged(causes: tuple[str, ...], values: Mapping[str, ProbeValue]) -> ProbeResult:

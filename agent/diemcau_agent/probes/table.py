@@ -20,6 +20,10 @@ class Probe:
     """Several times what it takes alone: low priority makes a child slow on a busy PC."""
     kind: str | None
     """Kind of device that it looks at; None for a probe that only lists."""
+    formats: tuple[str, ...] = ()
+    """Forms of a device's source that it takes; none: all of its kind."""
+    opens: bool = True
+    """Whether it opens the device: who is in the room may object, and it is written down."""
 
     def load(self) -> ProbeFunction:
         """Import the function."""
@@ -28,7 +32,44 @@ class Probe:
 
 
 PROBES: Final[Mapping[str, Probe]] = {
-    "camera": Probe("diemcau_agent.probes.camera:probe", 20.0, "camera"),
-    "microphone": Probe("diemcau_agent.probes.microphone:probe", 20.0, "microphone"),
-    "listing": Probe("diemcau_agent.probes.listing:probe", 6.0, None),
+    "camera": Probe(
+        "diemcau_agent.probes.camera:probe", 20.0, "camera", ("v4l2", "dshow", "lavfi")
+    ),
+    "network-camera": Probe("diemcau_agent.probes.camera:probe", 20.0, "camera", ("rtsp",)),
+    "microphone": Probe(
+        "diemcau_agent.probes.microphone:probe", 20.0, "microphone", ("system", "lavfi")
+    ),
+    "speaker": Probe("diemcau_agent.probes.speaker:probe", 20.0, "speaker", ("system",)),
+    "display": Probe(
+        "diemcau_agent.probes.display:probe", 10.0, "display", ("system", "pjlink"), opens=False
+    ),
+    "codec": Probe(
+        "diemcau_agent.probes.codec:probe", 10.0, "codec", ("sip", "h323", "xapi"), opens=False
+    ),
+    "listing": Probe("diemcau_agent.probes.listing:probe", 6.0, None, opens=False),
 }
+
+HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
+"""In which the communes' handbook looks at the devices of a room: the set, picture, sound."""
+
+RESIDENT: Final = ("line", "host")
+"""Probes without a device: the agent itself measures them all the time, and needs no child."""
+
+
+def probe_names() -> tuple[str, ...]:
+    """Return the names that a user may ask for, in the order of the communes' handbook."""
+    named = [name for kind in HANDBOOK_ORDER for name, row in PROBES.items() if row.kind == kind]
+    return (*RESIDENT, *named)
+
+
+def probe_for(kind: str, source_format: object) -> tuple[str, Probe] | None:
+    """Return the row for a device, by its kind and the form of its source; None: no probe."""
+    for name, row in PROBES.items():
+        if row.kind == kind and (not row.formats or source_format in row.formats):
+            return name, row
+    return None
+
+
+def formats_of(kind: str) -> tuple[str, ...]:
+    """Return the forms of source that the probes of a kind of device take."""
+    return tuple(one for row in PROBES.values() if row.kind == kind for one in row.formats)

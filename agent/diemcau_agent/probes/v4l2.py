@@ -1,10 +1,20 @@
-"""Find a Linux camera's node by path, name pattern or USB id, from the kernel's lists alone."""
+"""A Linux camera's node, by path, name pattern or USB id; and whether its shutter is closed."""
 
+import os
+import struct
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from diemcau_agent.probes.mixer import matches
 
+Ioctl = Callable[[int, int, bytes], bytes]
+
+_GET_CONTROL: Final = 0xC008561B
+"""VIDIOC_G_CTRL: reads and writes struct v4l2_control, two numbers of 32 bits."""
+_PRIVACY: Final = 0x009A0910
+"""V4L2_CID_PRIVACY: 1 while the sensor is covered (linux/v4l2-controls.h)."""
 _CLASS: Final = "sys/class/video4linux"
 
 
@@ -26,6 +36,30 @@ def find_v4l2(url: str, root: Path = Path("/")) -> Path | None:
         if _fits(entry, url):
             return root / "dev" / entry.name
     return None
+
+
+def shutter_closed(node: Path, ioctl: Ioctl | None = None) -> bool:
+    """Ask the camera for its privacy control (UVC); False where it has none.
+
+    The node is opened for the question alone: no picture is taken, no lamp goes on.
+    """
+    if ioctl is None and sys.platform == "linux":
+        import fcntl  # noqa: PLC0415  # not on Windows
+
+        ioctl = fcntl.ioctl
+    if ioctl is None:
+        return False
+    try:
+        opened = os.open(node, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        answer = ioctl(opened, _GET_CONTROL, struct.pack("=Ii", _PRIVACY, 0))
+    except OSError:
+        return False
+    finally:
+        os.close(opened)
+    return bool(struct.unpack("=Ii", answer)[1])
 
 
 def _fits(entry: Path, url: str) -> bool:

@@ -4,6 +4,7 @@ Frames are small (320 x 180), 8 bit, full range (0 black, 255 white). The mean o
 sensor noise; the noise itself is the proof that the sensor is alive.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -11,46 +12,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diemcau_agent.signal.limits import PictureLimits
+
 Frames = NDArray[np.uint8]
 Image = NDArray[np.float32]
 Rgb = tuple[float, float, float]
 
 _BLUR_WINDOW: Final = 11
 _DIMENSIONS: Final = 3
-_SHORT_WINDOW_FRAMES: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class PictureLimits:
-    """Limits in grey levels (0 to 255), in levels per pixel, or as ratios.
-
-    The order of the rules is that of :func:`classify`. Where no standard gives a number, it was
-    set on synthetic rooms (busy, plain wall, dusk) with sensor noise of 1 to 8 levels; a room's
-    own baseline is to be preferred once a technician has accepted one.
-    """
-
-    flat_deviation: float = 1.0
-    """Spatial deviation below which a picture is one plain colour."""
-    still_difference: float = 0.0255
-    """Mean difference of two frames below which they are the same picture: 1e-4 of full scale,
-    a tenth of the default of FFmpeg's freezedetect, so that an empty room's noise is alive."""
-    black_luma: float = 24.0
-    """Webrtc troubleshooter calls a mean luma under 20 black; a lens cap lets some light in."""
-    black_gradient: float = 1.2
-    covered_gradient: float = 2.5
-    """No edge anywhere: a hand or a sticker on the lens, lit through or from the side."""
-    frozen_ratio: float = 0.6
-    """Share of the window that the longest run of same frames covers."""
-    dark_luma: float = 30.0
-    bright_level: int = 250
-    bright_ratio: float = 0.35
-    blur: float = 0.62
-    """Crete's perceptual blur metric (SPIE 6492, 2007), 0 sharp to 1 blurred; sharp rooms stay
-    under 0.45."""
-    colour_difference: float = 60.0
-    """A plain blue or green picture with this much colour is a source's own idle screen."""
-    moving_difference: float = 6.0
-    """Difference between the halves of the window above which the mean would smear the room."""
+_BLOCK_FRAMES: Final = 4
+"""Neighbours' noise is alike where a camera smooths it over time."""
+_GRADIENT_OF_NOISE: Final = 2.30
+"""99.5th percentile of the gradient of white noise of deviation 1: sqrt(ln 200)."""
+_MOVED_LEVELS: Final = 6.0
+_DIRECTION_SHARE: Final = 0.1
+_SAME_CORRELATION: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +59,19 @@ def measure(
         raise ValueError("frames must have the shape (count, height, width) with count >= 1")
     limits = limits or PictureLimits()
     differences = _differences(frames)
-    reference = _reference(frames, limits)
-    rows, columns = np.gradient(reference)
+    first, second = _halves(frames)
+    # Of two means the noise falls out by itself; of one frame it is estimated.
+    noise = 0.0
+    if _moved(frames) and not _same_scene(first, second):
+        first = second = frames[frames.shape[0] // 2].astype(np.float32)
+        noise = noise_deviation(first)
+    reference: Image = (first + second) / 2.0
     return PictureMeasures(
         luma=float(reference.mean()),
-        deviation=float(reference.std()),
-        gradient=float(np.percentile(np.hypot(rows, columns), 99.5)),
+        deviation=_root(_covariance(first, second) - noise**2),
+        gradient=_gradient(first, second, noise),
         bright_ratio=float(np.mean(reference >= limits.bright_level)),
-        blur=blur_metric(reference),
+        blur=blur_ratio(first, second),
         difference=float(np.median(differences)) if differences.size else 0.0,
         still_ratio=_longest_run_ratio(differences < limits.still_difference),
         idle_colour=_idle_colour(mean_rgb, limits),
@@ -120,13 +101,52 @@ def classify(measures: PictureMeasures, limits: PictureLimits | None = None) -> 
     return tuple(causes)
 
 
-def blur_metric(image: Image) -> float:
-    """Crete's metric: how little a further blur changes the picture (0 sharp, 1 blurred).
+def blur_ratio(first: Image, second: Image) -> float:
+    """Return how much of the detail a further blur leaves (0 sharp, 1 blurred).
 
-    F. Crete et al., "The blur effect: perception and estimation with a new no-reference
-    perceptual blur metric", SPIE 6492 (2007); window of 11 pixels, the worse direction counts.
+    The idea is Crete's (F. Crete et al., "The blur effect: perception and estimation with a new
+    no-reference perceptual blur metric", SPIE 6492, 2007): a window of 11 pixels takes the steps
+    between neighbours from a sharp picture, not from a blurred one; the worse direction counts.
+    Instead of the sum of steps this is the energy of steps, as the product of two pictures of one
+    scene: their noise is independent, so that it falls out, and noise does not pass for sharpness.
+
+    Args:
+        first: mean of some frames; of shape (height, width).
+        second: mean of other frames of the same scene, as ``first``.
     """
-    return max(_blur_along_rows(image), _blur_along_rows(np.ascontiguousarray(image.T)))
+    energies = [_step_energies(first, second), _step_energies(first.T, second.T)]
+    least = _DIRECTION_SHARE * max(sharp for sharp, _ in energies)
+    # A picture of bars has detail in one direction only.
+    ratios = [blurred / sharp for sharp, blurred in energies if sharp > max(0.0, least)]
+    return min(1.0, max(0.0, *ratios)) if ratios else 1.0
+
+
+def noise_deviation(image: Image) -> float:
+    """Return the standard deviation of a single frame's noise.
+
+    J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2),
+    1996: the difference of two Laplacians, which edges hardly pass.
+    """
+    rows = image[:-2] - 2.0 * image[1:-1] + image[2:]
+    mask = rows[:, :-2] - 2.0 * rows[:, 1:-1] + rows[:, 2:]
+    return float(np.abs(mask).mean()) * math.sqrt(math.pi / 2.0) / 6.0
+
+
+def _covariance(first: Image, second: Image) -> float:
+    return float(np.mean((first - first.mean()) * (second - second.mean())))
+
+
+def _gradient(first: Image, second: Image, noise: float) -> float:
+    """Return the gradient of the strongest edges, less what noise adds to it."""
+    seen, of_means = (
+        float(np.percentile(np.hypot(*np.gradient(image)), 99.5))
+        for image in ((first + second) / 2.0, (first - second) / 2.0)
+    )
+    return _root(seen**2 - of_means**2 - (_GRADIENT_OF_NOISE * noise) ** 2)
+
+
+def _root(square: float) -> float:
+    return math.sqrt(max(0.0, square))
 
 
 def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | None:
@@ -139,22 +159,42 @@ def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | 
             return "black"
         dead = measures.difference < limits.still_difference
         return "no_signal" if dead else "covered"
-    if measures.gradient < limits.black_gradient and measures.luma < limits.black_luma:
-        return "black"
-    return "covered" if measures.gradient < limits.covered_gradient else None
+    smooth = measures.gradient < limits.smooth_gradient
+    faint = measures.gradient < limits.covered_gradient
+    if measures.luma < limits.black_luma:
+        return (
+            "black" if smooth or (faint and measures.deviation < limits.black_deviation) else None
+        )
+    faint = faint and measures.luma >= limits.dark_luma
+    return (
+        "covered" if smooth or (faint and measures.deviation < limits.covered_deviation) else None
+    )
 
 
-def _reference(frames: Frames, limits: PictureLimits) -> Image:
-    mean: Image = frames.mean(axis=0, dtype=np.float32)
-    half = frames.shape[0] // 2
-    if half < _SHORT_WINDOW_FRAMES:
-        return mean
-    early: Image = frames[:half].mean(axis=0, dtype=np.float32)
-    late: Image = frames[half:].mean(axis=0, dtype=np.float32)
-    if float(np.abs(early - late).mean()) < limits.moving_difference:
-        return mean
-    short: Image = frames[half : half + _SHORT_WINDOW_FRAMES].mean(axis=0, dtype=np.float32)
-    return short
+def _halves(frames: Frames) -> tuple[Image, Image]:
+    """Return the means of every other block of frames: same scene, same motion, other noise."""
+    block = _BLOCK_FRAMES if frames.shape[0] > _BLOCK_FRAMES else 1
+    turn = np.arange(frames.shape[0]) // block % 2
+    first: Image = frames[turn == 0].mean(axis=0, dtype=np.float32)
+    if not turn.any():
+        return first, first
+    second: Image = frames[turn == 1].mean(axis=0, dtype=np.float32)
+    return first, second
+
+
+def _moved(frames: Frames) -> bool:
+    """Say whether the end of the window differs much from its begin."""
+    if frames.shape[0] == 1:
+        return False
+    early, late = (half.mean(axis=0, dtype=np.float32) for half in np.array_split(frames, 2))
+    return bool(np.abs(early - late).mean() >= _MOVED_LEVELS)
+
+
+def _same_scene(first: Image, second: Image) -> bool:
+    """Say whether two means agree in what a blur leaves of them, where noise hardly counts."""
+    one, other = np.diff(_box(first), axis=1), np.diff(_box(second), axis=1)
+    energy = math.sqrt(float(np.square(one).sum()) * float(np.square(other).sum()))
+    return energy > 0.0 and float((one * other).sum()) >= _SAME_CORRELATION * energy
 
 
 def _differences(frames: Frames) -> NDArray[np.float64]:
@@ -184,13 +224,19 @@ def _idle_colour(mean_rgb: Rgb | None, limits: PictureLimits) -> bool:
     )
 
 
-def _blur_along_rows(image: Image) -> float:
-    sums = np.cumsum(np.pad(image.astype(np.float64), ((0, 0), (1, 0))), axis=1)
-    blurred = (sums[:, _BLUR_WINDOW:] - sums[:, :-_BLUR_WINDOW]) / _BLUR_WINDOW
+def _step_energies(first: Image, second: Image) -> tuple[float, float]:
+    """Return the energy of the steps along the rows, and what of it the window leaves."""
     margin = _BLUR_WINDOW // 2
-    sharp_steps = np.abs(np.diff(image[:, margin:-margin].astype(np.float64), axis=1))
-    blurred_steps = np.abs(np.diff(blurred, axis=1))
-    total = float(sharp_steps.sum())
-    if total <= 0.0:
-        return 1.0
-    return 1.0 - float(np.maximum(0.0, sharp_steps - blurred_steps).sum()) / total
+    inner = slice(margin, -margin)
+    sharp = np.diff(first[:, inner], axis=1) * np.diff(second[:, inner], axis=1)
+    blurred = np.diff(_box(first), axis=1) * np.diff(_box(second), axis=1)
+    return float(sharp.sum()), float(blurred.sum())
+
+
+def _box(image: Image) -> Image:
+    """Blur along the rows by the mean of a window."""
+    sums = np.cumsum(np.pad(image, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    blurred: Image = ((sums[:, _BLUR_WINDOW:] - sums[:, :-_BLUR_WINDOW]) / _BLUR_WINDOW).astype(
+        np.float32
+    )
+    return blurred

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diemcau_agent.signal.limits import SoundLimits
+
 Samples = NDArray[np.float32]
 
 SILENCE_DBFS: Final = -120.0
@@ -19,34 +21,10 @@ SILENCE_DBFS: Final = -120.0
 _AUDIBLE_HZ: Final = 20.0
 _BLOCK_SECONDS: Final = 0.02
 _LEAST_SIGNIFICANT_BIT: Final = 1.0 / 32768.0
-
-
-@dataclass(frozen=True, slots=True)
-class SoundLimits:
-    """Limits in dB of full scale (RMS of a full-scale square wave is 0 dBFS), Hz, or ratios.
-
-    Where no source is named, the number was set on synthetic speech, room tone and faults.
-    """
-
-    silence_bits: float = 1.5
-    """Peak to peak, in steps of 16 bit: a live converter always has more noise than this."""
-    clipping_level: float = 0.999
-    clipping_ratio: float = 0.001
-    hum_hz: float = 50.0
-    """Mains frequency of Viet Nam; its harmonics are sought up to ``hum_lines`` times it."""
-    hum_lines: int = 8
-    hum_width_hz: float = 2.0
-    hum_ratio: float = 0.6
-    """Share of the energy above 20 Hz that lies on the lines."""
-    hum_line_ratio: float = 0.03
-    """A second line must bear this share, unless 50 or 100 Hz is the strongest: one clean tone
-    of another pitch is not hum."""
-    hum_dbfs: float = -60.0
-    """Weaker hum disturbs nobody."""
-    noisy_dbfs: float = -35.0
-    """Level that the quietest tenth of the blocks must stay under."""
-    quiet_dbfs: float = -60.0
-    """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
+_SPECTRUM_SECONDS: Final = 0.5
+_TOP_BITS: Final = 3
+_TOP_LEAST: Final = 0.05
+_TOP_TO_NEXT: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +37,11 @@ class SoundMeasures:
     block_p95_dbfs: float
     peak_to_peak_bits: float
     clipped_ratio: float
+    """Share of samples at full scale, or on flat tops below it."""
     hum_ratio: float
-    """0 when the strongest lines do not look like mains."""
+    """Share of what sounds all the time; 0 when the strongest lines do not look like mains."""
+    hum_dbfs: float
+    """Level of the hum alone."""
 
 
 def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -> SoundMeasures:
@@ -77,14 +58,16 @@ def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -
     blocks = wave[: wave.size // block * block].reshape(-1, block)
     levels = np.sqrt(np.mean(np.square(blocks - blocks.mean(axis=1, keepdims=True)), axis=1))
     centred = wave - wave.mean()
+    hum_ratio, hum_square = _hum(centred, rate_hz, limits)
     return SoundMeasures(
-        rms_dbfs=decibels(float(np.sqrt(np.mean(np.square(centred))))),
+        rms_dbfs=decibels(_rms(centred)),
         peak_dbfs=decibels(float(np.abs(wave).max())),
         block_p10_dbfs=decibels(float(np.percentile(levels, 10))),
         block_p95_dbfs=decibels(float(np.percentile(levels, 95))),
         peak_to_peak_bits=float(wave.max() - wave.min()) / _LEAST_SIGNIFICANT_BIT,
-        clipped_ratio=float(np.mean(np.abs(wave) >= limits.clipping_level)),
-        hum_ratio=_hum_ratio(centred, rate_hz, limits),
+        clipped_ratio=_clipped_ratio(np.abs(wave), limits),
+        hum_ratio=hum_ratio,
+        hum_dbfs=decibels(math.sqrt(hum_square)),
     )
 
 
@@ -96,9 +79,9 @@ def classify(measures: SoundMeasures, limits: SoundLimits | None = None) -> tupl
     causes = []
     if measures.clipped_ratio > limits.clipping_ratio:
         causes.append("clipping")
-    if measures.hum_ratio > limits.hum_ratio and measures.rms_dbfs > limits.hum_dbfs:
+    if measures.hum_ratio > limits.hum_ratio and measures.hum_dbfs > limits.hum_dbfs:
         causes.append("hum")
-    elif not causes and measures.block_p10_dbfs > limits.noisy_dbfs:
+    elif not causes and _is_noise(measures, limits):
         causes.append("noisy")
     if measures.block_p95_dbfs < limits.quiet_dbfs:
         causes.append("too_quiet")
@@ -112,17 +95,59 @@ def decibels(amplitude: float) -> float:
     return max(SILENCE_DBFS, 20.0 * math.log10(amplitude))
 
 
-def _hum_ratio(centred: NDArray[np.float64], rate_hz: int, limits: SoundLimits) -> float:
-    power = np.square(np.abs(np.fft.rfft(centred * np.hanning(centred.size))))
-    hertz = np.fft.rfftfreq(centred.size, 1.0 / rate_hz)
+def _is_noise(measures: SoundMeasures, limits: SoundLimits) -> bool:
+    """Noise is loud and steady; several people who speak at once are loud and are not."""
+    spread = measures.block_p95_dbfs - measures.block_p10_dbfs
+    return measures.block_p10_dbfs > limits.noisy_dbfs and spread < limits.noisy_spread_db
+
+
+def _rms(wave: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(np.square(wave))))
+
+
+def _clipped_ratio(levels: NDArray[np.float64], limits: SoundLimits) -> float:
+    """Return the share of samples at full scale, or at the signal's own peak if it is cut there.
+
+    A mixing desk that cuts and then turns down leaves flat tops: three samples and more in a row
+    within a step or two of the peak, and few below. A sine dwells at its peak as well: about as
+    long as in the nine steps under those three.
+    """
+    full = float(np.mean(levels >= limits.clipping_level))
+    peak, width = float(levels.max()), _TOP_BITS * _LEAST_SIGNIFICANT_BIT
+    if peak < _TOP_LEAST:
+        return full
+    at_top, near = levels >= peak - width, levels >= peak - 4 * width
+    top = np.mean(at_top[2:] & at_top[1:-1] & at_top[:-2])
+    beside = np.mean(near) - np.mean(at_top)
+    return max(full, float(top - _TOP_TO_NEXT * beside))
+
+
+def _hum(centred: NDArray[np.float64], rate_hz: int, limits: SoundLimits) -> tuple[float, float]:
+    """Return hum's share of what sounds all the time, and its mean square.
+
+    The median over short spectra keeps what is there all the time, frequency by frequency: speech
+    comes and goes in each of them (after R. Martin, "Noise power spectral density estimation based
+    on optimal smoothing and minimum statistics", IEEE Trans. SAP 9(5), 2001).
+    """
+    count = int(rate_hz * _SPECTRUM_SECONDS)
+    window = np.hanning(count)
+    parts = np.stack(
+        [
+            np.square(np.abs(np.fft.rfft(centred[start : start + count] * window)))
+            for start in range(0, centred.size - count + 1, count // 4)
+        ]
+    )
+    power = np.median(parts, axis=0) * 2.0 / (count * np.square(window).sum())
+    hertz = np.fft.rfftfreq(count, 1.0 / rate_hz)
     total = float(power[hertz >= _AUDIBLE_HZ].sum())
     if total <= 0.0:
-        return 0.0
+        return 0.0, 0.0
     lines = np.array(
         [
-            power[np.abs(hertz - limits.hum_hz * number) <= limits.hum_width_hz].sum() / total
+            power[np.abs(hertz - limits.hum_hz * number) <= limits.hum_width_hz].sum()
             for number in range(1, limits.hum_lines + 1)
         ]
     )
-    mains = int(lines.argmax()) <= 1 or int((lines > limits.hum_line_ratio).sum()) > 1
-    return float(lines.sum()) if mains else 0.0
+    shares = lines / total
+    mains = int(lines.argmax()) <= 1 or int((shares > limits.hum_line_ratio).sum()) > 1
+    return (float(shares.sum()), float(lines.sum())) if mains else (0.0, 0.0)

@@ -243,6 +243,8 @@ class Failed:
     ]
     detail: str
     test: str | None = None
+    error_number: int = 0
+    """The system's own number (errno), 0 where it was not asked."""
     event: Literal["failed"] = "failed"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from diemcau_contract.mistakes import unreadable_text
 from diemcau_server.cli.failure import CommandError, ExitCode
 from diemcau_server.cli.language import Speech
 
@@ -46,7 +47,7 @@ def read_token(file: Path, say: Speech) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = say.pick(unreadable_text(error))
         sentence = say("The token file {file} cannot be read: {reason}.", file=file, reason=reason)
         raise CommandError(sentence, ExitCode.USAGE) from error
     if not token or not token.isprintable() or not token.isascii():

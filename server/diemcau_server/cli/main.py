@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from diemcau_contract.commandline import wanted_language
+from diemcau_contract.needs import anything_missing, need_document, need_lines
 from diemcau_server import __version__
 from diemcau_server.cli import faults
 from diemcau_server.cli.answers import Board
@@ -233,6 +234,52 @@ def demo(
 ) -> None:
     """Run the demo."""
     _end(run_interruptible(run_demo(_screen(context), points=points, once=once)))
+
+
+@app.command(
+    "doctor", cls=SpokenCommand, help=mark("Look at what this machine lacks to be the server.")
+)
+def doctor(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option("--config", metavar="F", help=mark("The server's file"))
+    ] = Path("server.yaml"),
+    as_json: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Print PASS or FAIL for each need; 1 where one fails."""
+    from diemcau_server.doctor import server_needs  # noqa: PLC0415  # MQTT only where it is used
+
+    screen = _screen(context)
+    needs = list(server_needs(config))
+    if as_json:
+        content = need_document("diemcau.server_doctor/1", needs)
+        screen.out.file.write(f"{json.dumps(content, ensure_ascii=False, indent=2)}\n")
+    else:
+        for line in need_lines(needs, screen.say.language):
+            screen.out.print(line, soft_wrap=True)
+    _end(ExitCode.NOT_READY if anything_missing(needs) else ExitCode.READY)
+
+
+@app.command(
+    "init",
+    cls=SpokenCommand,
+    help=mark("Write all files of a district into an empty folder, from a file of names."),
+)
+def init(
+    context: typer.Context,
+    names: Annotated[Path, typer.Argument(metavar="NAMES", help=mark("The file of names (YAML)"))],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help=mark("An empty folder, or one to be made"))
+    ],
+    lang: LangOption = None,
+) -> None:
+    """Write the set and print the commands that start it."""
+    from diemcau_server.district.command import write_district  # noqa: PLC0415  # as above
+
+    screen = _screen(context)
+    for line in write_district(names, folder, screen.say):
+        screen.out.print(line, soft_wrap=True)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diemcau_contract.codec import UpMessage
+from diemcau_contract.logs import belonging
 from diemcau_contract.messages import CapacityResult, DevicesResult, StepResult, TestNotice
 from diemcau_contract.result import TestResult
 from diemcau_contract.topics import UpTopic
@@ -107,10 +108,15 @@ class Coordinator:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, TestRun] = {}
         self._before: list[Callable[[], None]] = []
+        self._after: list[Callable[[TestOrder, Outcome], None]] = []
 
     def before_each_test(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when a test takes the line, before anything is sent for it."""
         self._before.append(call)
+
+    def after_each_test(self, call: Callable[[TestOrder, Outcome], None]) -> None:
+        """Have ``call`` called when a test has ended, with or without a result."""
+        self._after.append(call)
 
     async def start(self, request: Wanted) -> TestRun:
         """Start a test; it goes on by itself.
@@ -128,14 +134,8 @@ class Coordinator:
         names = [one.point for one in chosen.points]
         steps = (self._pace.quick if request.quick else self._pace.full)(names)
         run = self._take_line(chosen, steps, request.asked_by, now, capacity=request.capacity)
-        opened = False
-        try:
-            await run.open()
-            opened = True
-        finally:
-            if not opened:
-                self._current = None
-                await run.leave("failed")
+        with belonging(test=run.order.test):
+            await self._open(run)
         self._begin(run)
         return run
 
@@ -191,8 +191,9 @@ class Coordinator:
         run = self.run_of(test)
         if test in self._tasks and run is not None:
             # Cancelled before its first instruction: its own clean-up never ran.
-            await run.leave("cancelled")
-            self._finish(run, Outcome(error=cancelled()))
+            with belonging(test=test):
+                await run.leave("cancelled")
+                self._finish(run, Outcome(error=cancelled()))
         return True
 
     async def stop(self) -> None:
@@ -208,7 +209,8 @@ class Coordinator:
         ignored = run.take(topic, message) if run else Ignored.NO_TEST
         if ignored is not None:
             self.ignored[ignored] += 1
-            _LOG.info("message of %s/%s ignored: %s", topic.hub, topic.point, ignored)
+            with belonging(test=message.test):
+                _LOG.info("message of %s/%s ignored: %s", topic.hub, topic.point, ignored)
 
     async def _give_way(self) -> None:
         """End what nobody waits for.
@@ -274,12 +276,23 @@ class Coordinator:
         room = {way: min(rate, most) for way, rate in hub_rates(configured, known).items()}
         return CapacityTask(known, configured, room)
 
+    async def _open(self, run: TestRun) -> None:
+        opened = False
+        try:
+            await run.open()
+            opened = True
+        finally:
+            if not opened:
+                self._current = None
+                await run.leave("failed")
+
     def _begin(self, run: TestRun) -> None:
         order = run.order
         self._board.test_began(order.hub, [one.point for one in order.points])
-        task = asyncio.create_task(self._carry_out(run), name=f"test {order.test}")
+        with belonging(test=order.test):
+            task = asyncio.create_task(self._carry_out(run), name=f"test {order.test}")
+            _LOG.info("test of %d points begins", len(order.points))
         self._tasks[order.test] = task
-        _LOG.info("test %s of %d points begins", order.test, len(order.points))
 
     async def _carry_out(self, run: TestRun) -> None:
         """Bring a test to its end, whatever happens: traffic stopped, slot free, everyone told."""
@@ -312,7 +325,7 @@ class Coordinator:
         try:
             await self._store.save_test(result, run.detail())
         except StoreError as error:
-            _LOG.error("test %s could not be stored: %s", run.order.test, error)
+            _LOG.error("the test could not be stored: %s", error)
             return Outcome(error=not_stored())
         return Outcome(result=result)
 
@@ -324,5 +337,7 @@ class Coordinator:
         self._ended[order.test] = run
         while len(self._ended) > _REMEMBERED_TESTS:
             del self._ended[next(iter(self._ended))]
-        _LOG.info("test %s ended: %s", order.test, outcome.error or "with a result")
+        _LOG.info("test ended: %s", outcome.error or "with a result")
         run.conclude(outcome)
+        for call in self._after:
+            call(order, outcome)

@@ -117,7 +117,7 @@ async def _build(story: Storyline, folder: Path, children: Children, screen: Scr
     server = children.start(
         "server",
         "diemcau_server",
-        ["run", "--config", str(server_file), "--ready-file", str(ready_file)],
+        ["run", "--log", "text", "--config", str(server_file), "--ready-file", str(ready_file)],
     )
     text = await _written(ready_file, server, _SERVER_SECONDS, screen)
     ready = _read_ready(text, screen)
@@ -128,7 +128,9 @@ async def _build(story: Storyline, folder: Path, children: Children, screen: Scr
     for point in coming:
         address = await _relay_for(point, ready, children, folder, screen)
         file = write_agent_file(folder, story, point, ready.broker, address)
-        children.start(f"agent-{point.id}", "diemcau_agent", ["run", "--config", str(file)])
+        children.start(
+            f"agent-{point.id}", "diemcau_agent", ["run", "--log", "text", "--config", str(file)]
+        )
         await asyncio.sleep(_AGENT_PAUSE_SECONDS)
     return _District(folder, children, server, ready)
 

@@ -16,7 +16,7 @@ from diemcau_contract.messages import Report
 from diemcau_contract.result import TestResult
 from diemcau_server.capacity import LineCapacity
 from diemcau_server.errors import StoreError
-from diemcau_server.state import Judged, PointKey, Restored, judged_of, test_end
+from diemcau_server.state import Judged, JudgedHubLine, PointKey, Restored, judged_of, test_end
 from diemcau_server.store import tables
 from diemcau_server.store.capacities import capacity_of, capacity_row
 from diemcau_server.store.engine import open_engine
@@ -159,6 +159,13 @@ class Store:
             for key in dict.fromkeys([*found, *judged, *capacity])
         )
 
+    async def hub_lines(self) -> dict[str, JudgedHubLine]:
+        """Return the last verdict on each hub's own line."""
+        found: dict[str, JudgedHubLine] = {}
+        for result in await self._recent_results():
+            found.setdefault(result.hub, JudgedHubLine(test_end(result), result.hub_line))
+        return found
+
     async def count(self, table: Table) -> int:
         """Return the number of rows of one of ``tables``."""
         async with self._reading() as connection:
@@ -173,20 +180,26 @@ class Store:
             await connection.execute(statement, rows)
 
     async def _last_results(self) -> dict[PointKey, Judged]:
-        table = tables.tests
-        query = select(table.c.result).order_by(table.c.started_at.desc())
-        async with self._reading() as connection:
-            texts = (await connection.scalars(query.limit(_TESTS_LOOKED_BACK))).all()
         judged: dict[PointKey, Judged] = {}
-        for text in texts:
-            try:
-                result = TestResult.model_validate_json(text)
-            except ValidationError:
-                continue  # written by another version: its verdicts are no longer understood
+        for result in await self._recent_results():
             for one in result.points:
                 key = PointKey(result.hub, one.point)
                 judged.setdefault(key, judged_of(result.test, one, test_end(result)))
         return judged
+
+    async def _recent_results(self) -> list[TestResult]:
+        """Return the last ended tests, the newest first."""
+        table = tables.tests
+        query = select(table.c.result).order_by(table.c.started_at.desc())
+        async with self._reading() as connection:
+            texts = (await connection.scalars(query.limit(_TESTS_LOOKED_BACK))).all()
+        results = []
+        for text in texts:
+            try:
+                results.append(TestResult.model_validate_json(text))
+            except ValidationError:
+                continue  # written by another version: its verdicts are no longer understood
+        return results
 
     async def _one_text(self, column: Column[str], test: str) -> str | None:
         async with self._reading() as connection:

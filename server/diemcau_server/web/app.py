@@ -10,6 +10,7 @@ from diemcau_server.web.errors import errors_as_json
 from diemcau_server.web.ndt7 import TRANSFERS, Transfers
 from diemcau_server.web.ndt7_transfer import Pace
 from diemcau_server.web.openapi import OPENAPI, document
+from diemcau_server.web.requestid import add_request_id, with_request_id
 from diemcau_server.web.routes import ROUTES
 from diemcau_server.web.routing import CLOSING, SERVICES
 
@@ -32,7 +33,8 @@ _USUAL_PACE = Pace()
 
 def make_app(services: Services, ndt7_pace: Pace = _USUAL_PACE) -> web.Application:
     """Return the HTTP side of a server made of ``services``."""
-    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
+    middlewares = [with_request_id, errors_as_json]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     app[SERVICES] = services
     app[CLOSING] = asyncio.Event()
     app[OPENAPI] = document(ROUTES)
@@ -44,6 +46,7 @@ def make_app(services: Services, ndt7_pace: Pace = _USUAL_PACE) -> web.Applicati
         else:
             app.router.add_route(route.method, route.path, route.handler)
     app.on_response_prepare.append(_add_headers)
+    app.on_response_prepare.append(add_request_id)
     app.on_shutdown.append(_close_streams)
     return app
 

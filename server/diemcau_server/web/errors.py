@@ -9,6 +9,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diemcau_contract.causes import Text
+from diemcau_contract.documents import value_mistakes
+from diemcau_contract.logs import current_ids
 from diemcau_contract.messages import Utc, utc_text
 from diemcau_contract.result import Sentence
 from diemcau_server.coordinator import (
@@ -61,10 +63,6 @@ _BY_STATUS: Mapping[int, _Known] = {
     413: _Known("too_large", Text("Yêu cầu quá lớn.", "The request is too large.")),
 }
 _INVALID = _Known("invalid", Text("Yêu cầu không hợp lệ.", "The request is not valid."))
-_INTERNAL = _Known(
-    "internal",
-    Text("Máy chủ gặp lỗi; xem nhật ký máy chủ.", "The server met a fault; see its log."),
-)
 _STORE = _Known(
     "store_unavailable",
     Text(
@@ -108,14 +106,12 @@ def invalid(vi: str, en: str) -> ProblemError:
     return ProblemError(400, "invalid", Text(vi, en))
 
 
-def invalid_body(error: ValidationError) -> ProblemError:
+def invalid_body(error: ValidationError, model: type[BaseModel]) -> ProblemError:
     """Return the problem of a body with wrong keys or values, each named."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    listed = "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or '(body)'}: {one['msg']}"
-        for one in details[:_PROBLEMS_SHOWN]
-    )
-    return invalid(f"Yêu cầu không hợp lệ: {listed}", f"The request is not valid: {listed}")
+    mistakes = value_mistakes(error, model)[:_PROBLEMS_SHOWN]
+    vi = "; ".join(f"{where}: {what.vi}" for where, what in mistakes)
+    en = "; ".join(f"{where}: {what.en}" for where, what in mistakes)
+    return invalid(f"Yêu cầu không hợp lệ: {vi}", f"The request is not valid: {en}")
 
 
 def error_body(code: str, text: Text, **more: object) -> dict[str, Any]:
@@ -161,7 +157,14 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return answer
     except Exception:  # noqa: BLE001  # the outermost border: logged, and a sentence for the user
         _LOG.exception("%s %s failed", request.method, request.path)
-        return _answer(ProblemError(500, _INTERNAL.code, _INTERNAL.text))
+        return _answer(_internal(current_ids().get("request", "")))
+
+
+def _internal(request: str) -> ProblemError:
+    """Return the problem of a fault of ours; ``request`` finds its trace in the log."""
+    vi = f"Máy chủ gặp lỗi; xem nhật ký máy chủ (mã yêu cầu {request})."
+    en = f"The server met a fault; see its log (request {request})."
+    return ProblemError(500, "internal", Text(vi, en))
 
 
 def _answer(problem: ProblemError) -> web.Response:

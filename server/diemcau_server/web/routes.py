@@ -2,7 +2,7 @@
 
 from diemcau_contract.result import TestResult
 from diemcau_server.coordinator.progress import Progress
-from diemcau_server.web import ndt7, testing, watching
+from diemcau_server.web import ndt7, scraping, testing, watching
 from diemcau_server.web.bodies import (
     HealthBody,
     HubList,
@@ -27,9 +27,18 @@ ROUTES: tuple[Route, ...] = (
         {200: HealthBody, 503: HealthBody},
     ),
     Route(
-        "GET", "/metrics", watching.get_metrics, "Metrics for Prometheus", {200: None},
+        "GET", "/metrics", scraping.get_metrics, "Metrics for Prometheus", {200: None},
         media_type="text/plain",
     ),
+    Route(
+        "GET", "/metrics/server", scraping.get_server_metrics, "Metrics of the server alone",
+        {200: None}, media_type="text/plain",
+    ),
+    Route(
+        "GET", "/metrics/hub/{hub}", scraping.get_hub_metrics, "Metrics of one hub's points",
+        {200: None}, errors=(404,), media_type="text/plain",
+    ),
+    Route("GET", "/sd/hubs", scraping.get_targets, "Targets for Prometheus", {200: None}),
     Route("GET", "/api/v1/openapi.json", get_openapi, "This document", {200: None}),
     Route("GET", "/api/v1/hubs", watching.list_hubs, "Hubs", {200: HubList}),
     Route(

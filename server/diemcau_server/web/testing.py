@@ -150,6 +150,8 @@ def _check_token(request: web.Request) -> None:
     token = request.app[SERVICES].token
     same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
     if kind.lower() != "bearer" or not same:
+        failures = request.app[SERVICES].metrics.auth_failures
+        failures.labels("token_wrong" if given else "token_missing").inc()
         raise unauthorised()
 
 
@@ -166,7 +168,7 @@ async def _order(request: web.Request) -> TestOrderBody:
     try:
         return TestOrderBody.model_validate(content)
     except ValidationError as error:
-        raise invalid_body(error) from error
+        raise invalid_body(error, TestOrderBody) from error
 
 
 async def _send(stream: web.StreamResponse, event: Progress | Outcome) -> None:

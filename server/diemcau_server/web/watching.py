@@ -1,4 +1,4 @@
-"""What can be asked without a test: health, metrics, hubs, points, sessions, profiles."""
+"""What can be asked without a test: health, hubs, points, sessions, profiles."""
 
 from datetime import UTC, datetime
 
@@ -43,14 +43,6 @@ async def get_health(request: web.Request) -> web.Response:
         status="ok" if health.ok else "degraded", version=__version__, problems=health.sentences
     )
     return answer(body, 200 if health.ok else 503)
-
-
-async def get_metrics(request: web.Request) -> web.Response:
-    """Give the metrics in Prometheus' text format."""
-    text = await request.app[SERVICES].metrics.render()
-    return web.Response(
-        body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-    )
 
 
 async def list_hubs(request: web.Request) -> web.Response:

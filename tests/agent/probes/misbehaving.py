@@ -1,9 +1,12 @@
 """Probes that do what a probe must not, to be run in a child process by name."""
 
 import os
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from diemcau_agent.probes.result import ProbeResult
 
@@ -40,3 +43,28 @@ def invent_cause(_settings: Mapping[str, object]) -> ProbeResult:
 def long_answer(_settings: Mapping[str, object]) -> ProbeResult:
     """Answer with more text than may leave a room."""
     return ProbeResult("ok", (), {"text": "x" * 5000})
+
+
+def keep_picture(settings: Mapping[str, object]) -> ProbeResult:
+    """Leave a picture behind."""
+    (Path(str(settings["folder"])) / "picture.png").write_bytes(b"a face")
+    return ProbeResult("ok")
+
+
+def phone_home(_settings: Mapping[str, object]) -> ProbeResult:
+    """Send a picture to somebody."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"a face", ("127.0.0.1", 9))
+    return ProbeResult("ok")
+
+
+def start_program(_settings: Mapping[str, object]) -> ProbeResult:
+    """Let another program do it."""
+    subprocess.run(["/bin/true"], check=True)
+    return ProbeResult("ok")
+
+
+def open_door(_settings: Mapping[str, object]) -> ProbeResult:
+    """Wait for somebody to come and look."""
+    with socket.create_server(("127.0.0.1", 0)):
+        return ProbeResult("ok")

@@ -4,12 +4,16 @@ import errno
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import av
+import av.error
 import numpy as np
 import pytest
 
-from diemcau_agent.probes.camera import Capture, delivered_rate
+from diemcau_agent.probes.camera import probe
 from diemcau_agent.probes.camera_errors import open_failure
+from diemcau_agent.probes.capture import Capture, delivered_rate
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_contract.words import Status
@@ -135,3 +139,30 @@ def test_a_device_held_by_another_program_is_named(tmp_path: Path) -> None:
     (own / "fd" / "3").symlink_to(device)
     assert programs_holding(device, tmp_path / "proc") == ("chrome",)
     assert programs_holding(tmp_path / "video1", tmp_path / "proc") == ()
+
+
+@pytest.mark.parametrize("url", ["Logitech BRIO", "video=Logitech BRIO"])
+def test_directshow_is_asked_for_the_name_and_for_what_it_must_give(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """MJPEG first, then as the camera likes; not run on Windows yet."""
+    asked: list[tuple[str, str, dict[str, str]]] = []
+
+    def refuse(name: str, _mode: str, **how: Any) -> None:
+        asked.append((name, how["format"], how["options"]))
+        raise av.error.ArgumentError(errno.EINVAL, "no such format")
+
+    monkeypatch.setattr(av, "open", refuse)
+    settings = {
+        "format": "dshow",
+        "url": url,
+        "width": 1280,
+        "height": 720,
+        "frames_per_second": 30,
+    }
+    result = probe(settings)
+
+    size = {"video_size": "1280x720", "framerate": "30"}
+    assert [options for _, _, options in asked] == [{"vcodec": "mjpeg", **size}, size, {}]
+    assert {(name, form) for name, form, _ in asked} == {("video=Logitech BRIO", "dshow")}
+    assert (result.status, result.causes) == ("bad", ("missing",))

@@ -7,6 +7,7 @@ import pytest
 
 from diemcau_agent.devices import ExpectedDevice, inventory
 from diemcau_agent.probes.v4l2 import find_v4l2
+from tests.agent.probes import trees
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys and /proc")
 
@@ -14,27 +15,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys and 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A PC with one USB camera (two nodes) and one sound card with a microphone."""
-    usb = tmp_path / "sys/devices/usb1/1-2"
-    (usb / "1-2:1.0").mkdir(parents=True)
-    (usb / "idVendor").write_text("046d\n", encoding="utf-8")
-    (usb / "idProduct").write_text("0825\n", encoding="utf-8")
-    (tmp_path / "dev").mkdir()
-    for number in (0, 1):
-        node = tmp_path / f"sys/class/video4linux/video{number}"
-        node.mkdir(parents=True)
-        (node / "name").write_text("Logitech Rally Camera\n", encoding="utf-8")
-        (node / "index").write_text(f"{number}\n", encoding="utf-8")
-        (node / "device").symlink_to(usb / "1-2:1.0")
-        (tmp_path / f"dev/video{number}").touch()
-    card = tmp_path / "proc/asound/card1/pcm0c"
-    card.mkdir(parents=True)
-    (tmp_path / "proc/asound/cards").write_text(
-        " 0 [HDMI           ]: HDA-Intel - HDA Intel HDMI\n"
-        "                      HDA Intel HDMI at 0xf7d1c000 irq 33\n"
-        " 1 [USB            ]: USB-Audio - Jabra SPEAK 510 USB\n"
-        "                      Jabra SPEAK 510 USB at usb-0000:00:14.0-1, full speed\n",
-        encoding="utf-8",
-    )
+    trees.camera(tmp_path, "Logitech Rally Camera", usb_id="046d:0825")
+    trees.sound_card(tmp_path, 0, "HDA Intel HDMI", streams="p")
+    trees.sound_card(tmp_path, 1, "Jabra SPEAK 510 USB", usb_id="0b0e:0420")
     return tmp_path
 
 
@@ -87,4 +70,5 @@ def test_what_cannot_be_listed_is_not_applicable(tree: Path) -> None:
         "not_applicable",
         (),
     )
-    assert _status(tree, "display", format="system") == ("not_applicable", ())
+    assert _status(tree, "display", format="pjlink") == ("not_applicable", ())
+    assert _status(tree, "codec", format="sip") == ("not_applicable", ())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diemcau_agent.signal import picture
+from diemcau_agent.signal.limits import PictureLimits
 from tests.agent.probes import scenes
 
 SEEDS = (1, 20, 303, 4004, 50005)
@@ -79,7 +80,7 @@ def test_two_faults_are_both_told() -> None:
 
 def test_limits_of_a_profile_are_used() -> None:
     """A stricter limit turns a clean room into a finding."""
-    strict = picture.PictureLimits(blur=0.05)
+    strict = PictureLimits(blur=0.05)
     measures = picture.measure(scenes.busy_room(2), limits=strict)
     assert picture.classify(measures, strict) == ("blurred",)
 
@@ -89,3 +90,25 @@ def test_frames_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     """No frame at all is an error of the caller, not a picture."""
     with pytest.raises(ValueError, match="shape"):
         picture.measure(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_camera_that_is_moved_is_not_out_of_focus(seed: int) -> None:
+    """Whatever the motion does to the mean of some frames, each of them is sharp."""
+    room = scenes.busy_room(seed)
+    zoomed = [
+        frame[step * 2 : 180 - step * 2, step * 3 : 320 - step * 3]
+        .repeat(2, axis=0)
+        .repeat(2, axis=1)[:180, :320]
+        for step, frame in enumerate(room[:22])
+    ]
+    turned = [
+        np.roll(np.roll(frame, 9 * step, axis=1), 6 * step, axis=0)
+        for step, frame in enumerate(room)
+    ]
+
+    for frames in (
+        np.stack([frame for frame in zoomed if frame.shape == (180, 320)]),
+        np.stack(turned),
+    ):
+        assert picture.classify(picture.measure(frames)) == ()

@@ -58,3 +58,25 @@ def test_too_little_sound_is_refused() -> None:
     """Less than half a second cannot be judged."""
     with pytest.raises(ValueError, match="half a second"):
         sound.measure(np.zeros(100, np.float32), scenes.RATE_HZ)
+
+
+@pytest.mark.parametrize("hertz", [50, 220, 440, 997, 3000])
+@pytest.mark.parametrize("amplitude", [0.06, 0.125, 0.5, 0.9])
+def test_a_tone_that_dwells_at_its_peak_is_not_cut(hertz: int, amplitude: float) -> None:
+    """Only flat tops are, however loud the tone."""
+    assert sound.measure(_tone(hertz, amplitude), scenes.RATE_HZ).clipped_ratio <= 0.0
+
+
+def test_single_impulses_of_one_height_are_not_cut() -> None:
+    """A top is flat over some samples, an impulse has one."""
+    impulses = np.where(np.arange(2 * scenes.RATE_HZ) % 20 == 0, 0.3, 0.0).astype(np.float32)
+
+    assert sound.measure(impulses, scenes.RATE_HZ).clipped_ratio <= 0.0
+
+
+@pytest.mark.parametrize("height", [0.1, 0.5, 0.95])
+def test_a_top_cut_below_full_scale_is_clipping(height: float) -> None:
+    """What the mixing desk has cut cannot be mended by turning it down."""
+    cut = np.clip(3 * _tone(300, height), -height, height)
+
+    assert "clipping" in sound.classify(sound.measure(cut, scenes.RATE_HZ))

@@ -79,12 +79,29 @@ def test_no_token(command: Command, recorded: Recorded, monkeypatch: pytest.Monk
     )
 
 
-def test_token_file_that_is_not_there(command: Command, tmp_path: Path) -> None:
-    """A token file that cannot be read: exit code 2 with its name."""
+@pytest.mark.parametrize(
+    ("how", "language", "said"),
+    [
+        ("missing", "vi", "Không đọc được tệp token {file}: không có tệp này."),
+        ("missing", "en", "The token file {file} cannot be read: No such file or directory."),
+        ("folder", "vi", "Không đọc được tệp token {file}: đây là thư mục."),
+        ("folder", "en", "The token file {file} cannot be read: Is a directory."),
+        ("binary", "vi", "Không đọc được tệp token {file}: không phải văn bản UTF-8."),
+        ("binary", "en", "The token file {file} cannot be read: not UTF-8 text."),
+    ],
+)
+def test_token_file_that_cannot_be_read(
+    how: str, language: str, said: str, command: Command, tmp_path: Path
+) -> None:
+    """A token file that cannot be read: exit code 2 with its name and the reason."""
     file = tmp_path / "token"
-    code, _, err = command("test-line", "--token-file", str(file), "--lang", "en")
+    if how == "folder":
+        file.mkdir()
+    elif how == "binary":
+        file.write_bytes(b"\xff")
+    code, _, err = command("test-line", "--token-file", str(file), "--lang", language)
     assert code == 2
-    assert _sentence(err) == f"The token file {file} cannot be read: No such file or directory."
+    assert _sentence(err) == said.format(file=file)
 
 
 def test_empty_token_file(command: Command, tmp_path: Path) -> None:
@@ -165,7 +182,8 @@ def test_result_of_another_version(command: Command, recorded: Recorded) -> None
     ("arguments", "sentence", "place"),
     [
         (["tset-line"], "Không có lệnh tset-line. Có phải ý bạn là: test-line?", ""),
-        (["xyz"], "Không có lệnh xyz. Hiện có: test-line, report, status, demo.", ""),
+        (["xyz"],
+         "Không có lệnh xyz. Hiện có: test-line, report, status, demo, doctor, init.", ""),
         (["test-line", "--sesion", "x"],
          "Không có tùy chọn --sesion. Có phải ý bạn là: --session, --json?", " test-line"),
         (["test-line", "--zzz"], "Không có tùy chọn --zzz.", " test-line"),

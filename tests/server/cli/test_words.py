@@ -21,9 +21,10 @@ CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
 
 
 def _said_in_code() -> set[str]:
-    """Every message id in cli/ and demo/, as Python itself reads them."""
+    """Every message id in cli/, demo/ and district/, as Python itself reads them."""
     found: set[str] = set()
-    for file in [*(PACKAGE / "cli").rglob("*.py"), *(PACKAGE / "demo").rglob("*.py")]:
+    folders = (PACKAGE / name for name in ("cli", "demo", "district"))
+    for file in (file for folder in folders for file in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

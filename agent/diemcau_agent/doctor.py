@@ -1,0 +1,137 @@
+"""``diemcau-agent doctor``: what this PC lacks to run the agent, and the command that mends it."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from diemcau_agent.config import AgentConfig
+from diemcau_agent.errors import AgentError, ExitCode
+from diemcau_agent.link import LOOP_FACTORY, try_login
+from diemcau_agent.linkfaults import LinkFault, LinkProblem
+from diemcau_agent.pcneeds import pc_needs, user_name
+from diemcau_agent.rows import SENT_PACKETS_LEAST
+from diemcau_agent.status import as_json_text, show
+from diemcau_agent.statusfile import AgentStatus, read_status
+from diemcau_contract.causes import WORDING, Cause, Language, Text
+from diemcau_contract.needs import (
+    Need,
+    acl_need,
+    anything_missing,
+    clock_need,
+    disk_need,
+    loop_need,
+    need_document,
+    need_lines,
+    same,
+)
+from diemcau_contract.topics import ROOT
+from diemcau_line.clock import sync_state
+
+_WINDOWS: Final = sys.platform == "win32"
+_START: Final = (
+    "schtasks /run /tn diemcau-agent" if _WINDOWS else "systemctl --user start diemcau-agent"
+)
+_OPEN_UDP: Final = (
+    'netsh advfirewall firewall add rule name="diemcau" dir=out action=allow protocol=UDP '
+    "remoteport={port}"
+    if _WINDOWS
+    else "sudo ufw allow out {port}/udp"
+)
+
+
+def show_doctor(
+    load: Callable[[], AgentConfig], asked: Language | None, *, as_json: bool
+) -> ExitCode:
+    """Look at everything that the agent needs and print it; 0 where nothing is missing.
+
+    Args:
+        load: reads the agent's file; its error is the first thing that may be wrong.
+        asked: the language that the user asked for, None: as the agent's file says.
+        as_json: print one JSON document instead.
+    """
+    config, first = _configuration(load)
+    language: Language = asked or (config.language if config else "vi")
+    needs = [first, *pc_needs(config.devices if config else None)]
+    needs.append(clock_need(synchronised=sync_state().synchronised))
+    if config is not None:
+        needs += [_state_need(config), _disk_need(config)]
+        needs += _broker_needs(config)
+        needs += agent_needs(read_status(config.state_directory))
+    if as_json:
+        show([as_json_text(need_document("diemcau.agent_doctor/1", needs))])
+    else:
+        show(need_lines(needs, language))
+    return ExitCode.NOT_OK if anything_missing(needs) else ExitCode.OK
+
+
+def agent_needs(status: AgentStatus | None) -> Iterator[Need]:
+    """Say whether the agent runs, and whether its UDP packets come back from the hub."""
+    running = status is not None and status.running
+    yield Need("agent", Text("Agent đang chạy", "The agent runs"), running, mend=_START)
+    name = Text("Gói UDP đến huyện và quay về", "UDP to the hub and back")
+    line = status.line if status is not None and running else None
+    statistics = line.statistics if line else None
+    if line is None or statistics is None or statistics.packets_sent < SENT_PACKETS_LEAST:
+        detail = Text("chỉ biết khi agent đã chạy nửa phút", "known once the agent has run 30 s")
+        yield Need("udp", name, None, detail)
+        return
+    back = statistics.packets_received > 0
+    mend = _OPEN_UDP.format(port=line.port)
+    yield Need("udp", name, back, same("") if back else WORDING[Cause.FIREWALL].name, mend)
+
+
+def _configuration(load: Callable[[], AgentConfig]) -> tuple[AgentConfig | None, Need]:
+    name = Text("Tệp cấu hình", "The agent's file")
+    try:
+        config = load()
+    except AgentError as error:
+        mend = "diemcau-agent run --check-only --config agent.yaml"
+        return None, Need("config", name, there=False, detail=error.text, mend=mend)
+    return config, Need("config", name, there=True, detail=same(str(config.file)))
+
+
+def _state_need(config: AgentConfig) -> Need:
+    name, folder = Text("Thư mục lưu báo cáo", "State directory"), config.state_directory
+    try:
+        with tempfile.TemporaryFile(dir=_existing(folder)):
+            pass
+    except OSError as error:
+        mend = f"sudo install -d -o {user_name()} {folder}"
+        return Need("state", name, there=False, detail=same(str(error)), mend=mend)
+    return Need("state", name, there=True)
+
+
+def _existing(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.parents) if one.exists())
+
+
+def _disk_need(config: AgentConfig) -> Need:
+    folder = config.state_directory
+    return disk_need(str(folder), shutil.disk_usage(_existing(folder)).free)
+
+
+def _broker_needs(config: AgentConfig) -> Iterator[Need]:
+    """Enter the broker; once within, publish where only the hub may, and listen there."""
+    topic = f"{ROOT}/{config.hub}/{config.point}/down/doctor"
+    with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
+        yield loop_need(watches_sockets=isinstance(runner.get_loop(), asyncio.SelectorEventLoop))
+        problem, heard = runner.run(try_login(config, topic))
+    yield _login_need(config, problem)
+    if problem is None:
+        yield acl_need(heard=heard, topic=topic)
+
+
+def _login_need(config: AgentConfig, problem: LinkProblem | None) -> Need:
+    name = Text("Đăng nhập máy chủ MQTT", "Login at the MQTT broker")
+    if problem is None:
+        return Need("broker", name, there=True)
+    host, port = config.broker.host, config.broker.port
+    mend = f"getent hosts {host}" if problem.fault is LinkFault.UNKNOWN_HOST else ""
+    mend = mend or f"diemcau-agent run --verbose --config {config.file}"
+    if problem.fault in (LinkFault.NOT_LISTENING, LinkFault.UNREACHABLE):
+        mend = f"Test-NetConnection {host} -Port {port}" if _WINDOWS else f"nc -vz {host} {port}"
+    return Need("broker", name, there=False, detail=problem.text(), mend=mend)

@@ -1,0 +1,186 @@
+"""One window of a camera's frames, in memory only: what every picture is judged by.
+
+For every source that PyAV opens: ``capture(container, started)`` takes the window,
+``judge(capture, asked)`` says what it shows.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+import av
+import av.error
+import numpy as np
+import psutil
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from diemcau_agent.probes.log import note
+from diemcau_agent.probes.result import ProbeResult, judged
+from diemcau_agent.signal import picture
+from diemcau_agent.signal.limits import PICTURE_LIMITS, PictureLimits
+
+if TYPE_CHECKING:
+    from diemcau_agent.probes.result import ProbeValue
+
+WINDOW_SECONDS: Final = 2.0
+WINDOW_FRAMES: Final = 60
+SETTLING_FRAMES: Final = 5
+"""Left out: automatic exposure and white balance are still moving."""
+SETTLING_SECONDS: Final = 0.7
+STOPPED_FRAMES: Final = 8
+STOPPED_RATIO: Final = 0.7
+STOPPED_SECONDS: Final = 1.5
+"""So long a picture that stopped within the window is watched on, until most of it is still."""
+
+GREY_SIZE: Final = (320, 180)
+RATE_RATIO: Final = 0.8
+RATE_LEAST: Final = 10.0
+"""Frames per second under which motion is no longer seen as motion, whatever was asked."""
+CPU_STARVED_RATIO: Final = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a camera must give (None: as it likes), and what its picture is judged by."""
+
+    width: int | None = None
+    height: int | None = None
+    frames_per_second: float | None = None
+    limits: PictureLimits = PICTURE_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Frames of one window, in memory only, with their times in seconds."""
+
+    grey: picture.Frames
+    mean_rgb: picture.Rgb
+    width: int
+    height: int
+    first_frame_seconds: float
+    arrivals: tuple[float, ...]
+    stamps: tuple[float, ...]
+    cpu_ratio: float
+
+
+def capture(container: InputContainer, started: float) -> Capture | None:
+    """Take the window; None when no frame came. A stream that breaks off ends the window.
+
+    Args:
+        container: opened for reading, with a video stream.
+        started: when opening began, by ``time.perf_counter``.
+    """
+    window = _Window()
+    count, first = 0, 0.0
+    psutil.cpu_percent()
+    try:
+        for frame in container.decode(video=0):
+            now = time.perf_counter()
+            count += 1
+            if count == 1:
+                first = now
+            if count <= SETTLING_FRAMES and now - first < SETTLING_SECONDS:
+                continue
+            window.add(frame, now)
+            if window.complete():
+                break
+    except (av.error.FFmpegError, OSError) as error:
+        note(f"read: {error}")
+    return window.taken(first - started, psutil.cpu_percent() / 100.0)
+
+
+class _Window:
+    """Frames as they come. A picture that has just stopped is watched on: does it stay so?"""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._grey: list[picture.Frames] = []
+        self._arrivals: list[float] = []
+        self._stamps: list[float] = []
+        self._last: VideoFrame | None = None
+        self._still = 0
+
+    def add(self, frame: VideoFrame, now: float) -> None:
+        """Take one frame."""
+        width, height = GREY_SIZE
+        small = self._reformatter.reformat(
+            frame, width=width, height=height, format="gray", interpolation="AREA"
+        )
+        grey = small.to_ndarray().astype(np.uint8, copy=True)
+        same = bool(self._grey) and np.array_equal(self._grey[-1], grey)
+        self._still = self._still + 1 if same else 0
+        self._grey.append(grey)
+        self._arrivals.append(now)
+        self._stamps.append(frame.time if frame.time is not None else now)
+        self._last = frame
+
+    def complete(self) -> bool:
+        """Say whether enough has been seen."""
+        elapsed, count = self._arrivals[-1] - self._arrivals[0], len(self._grey)
+        if count < WINDOW_FRAMES and elapsed < WINDOW_SECONDS:
+            return False
+        stopped = self._still >= STOPPED_FRAMES and self._still < STOPPED_RATIO * count
+        return not stopped or elapsed >= WINDOW_SECONDS + STOPPED_SECONDS
+
+    def taken(self, first_frame_seconds: float, cpu_ratio: float) -> Capture | None:
+        """Return the last of the frames, one window of them; None where there is none."""
+        if self._last is None:
+            return None
+        return Capture(
+            np.stack(self._grey[-WINDOW_FRAMES:]), _mean_rgb(self._last),
+            self._last.width, self._last.height, first_frame_seconds,
+            tuple(self._arrivals), tuple(self._stamps), cpu_ratio,
+        )  # fmt: skip
+
+
+def judge(taken: Capture, asked: Asked) -> ProbeResult:
+    """Name what is wrong with the picture, its rate and its size, with every number."""
+    measures = picture.measure(taken.grey, taken.mean_rgb, asked.limits)
+    rate = delivered_rate(taken)
+    causes = list(picture.classify(measures, asked.limits))
+    too_slow = rate is not None and rate < RATE_LEAST
+    if rate is not None and (too_slow or (asked.frames_per_second or 0.0) * RATE_RATIO > rate):
+        causes.append("low_fps")
+    asked_size = (asked.width or taken.width, asked.height or taken.height)
+    if asked_size != (taken.width, taken.height):
+        causes.append("wrong_size")
+    values: dict[str, ProbeValue] = {
+        "width": taken.width,
+        "height": taken.height,
+        "frames": len(taken.arrivals),
+        "frames_per_second": None if rate is None else round(rate, 2),
+        "first_frame_seconds": round(taken.first_frame_seconds, 3),
+        "cpu_ratio": round(taken.cpu_ratio, 3),
+    }
+    values |= {
+        name: value if isinstance(value, bool) else round(value, 4)
+        for name, value in asdict(measures).items()
+    }
+    result = judged(tuple(causes), values)
+    return ProbeResult("bad", result.causes, values) if too_slow else result
+
+
+def delivered_rate(taken: Capture) -> float | None:
+    """Return frames per second as they came; None for fewer than two frames.
+
+    The slower of arrival times and the camera's own stamps counts. When the whole PC is busy,
+    arrivals tell of the PC and only the stamps of the camera.
+    """
+    arrival, stamp = _rate(taken.arrivals), _rate(taken.stamps)
+    if stamp is None or arrival is None:
+        return arrival
+    return stamp if taken.cpu_ratio >= CPU_STARVED_RATIO else min(arrival, stamp)
+
+
+def _rate(moments: tuple[float, ...]) -> float | None:
+    if not moments or moments[-1] <= moments[0]:
+        return None
+    return (len(moments) - 1) / (moments[-1] - moments[0])
+
+
+def _mean_rgb(frame: VideoFrame) -> picture.Rgb:
+    small = frame.reformat(width=16, height=9, format="rgb24", interpolation="AREA").to_ndarray()
+    red, green, blue = small.reshape(-1, 3).mean(axis=0)
+    return float(red), float(green), float(blue)

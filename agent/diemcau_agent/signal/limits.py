@@ -1,0 +1,109 @@
+"""Limits of the picture and sound classifiers: data, so that the agent's file can set them.
+
+No numpy here: the resident agent reads its file without loading it.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """Limits in grey levels (0 to 255), in levels per pixel, or as ratios.
+
+    The order of the rules is that of :func:`diemcau_agent.signal.picture.classify`. Where no
+    standard gives a number, it was set on synthetic rooms (busy, plain wall, dusk) with sensor
+    noise of 1 to 8 levels; a room's own baseline is to be preferred once a technician has
+    accepted one.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    flat_deviation: float = 1.0
+    """Spatial deviation below which a picture is one plain colour."""
+    still_difference: float = 0.0255
+    """Mean difference of two frames below which they are the same picture: 1e-4 of full scale,
+    a tenth of the default of FFmpeg's freezedetect, so that an empty room's noise is alive."""
+    black_luma: float = 24.0
+    """Webrtc troubleshooter calls a mean luma under 20 black; a lens cap lets some light in."""
+    smooth_gradient: float = 1.2
+    """99.5th percentile of the gradient below which there is no edge anywhere: a cap, a hand or a
+    sticker on the lens, lit through or from the side."""
+    covered_gradient: float = 3.0
+    """The same for a picture that varies by less than ``covered_deviation`` and is not dark: a
+    room, however blurred or dim, has more."""
+    covered_deviation: float = 12.0
+    black_deviation: float = 2.0
+    """The same for a dark picture: the blocks of a compressed black one look like faint edges."""
+    frozen_ratio: float = 0.6
+    """Share of the window that the longest run of same frames covers."""
+    dark_luma: float = 30.0
+    bright_level: int = 250
+    bright_ratio: float = 0.35
+    blur: float = 0.52
+    """Ratio of :func:`diemcau_agent.signal.picture.blur_ratio`, 0 sharp to 1 blurred; sharp rooms
+    stayed under 0.34, with people walking under 0.49; a blur of 5 pixels of 320 came over 0.52."""
+    colour_difference: float = 60.0
+    """A plain blue or green picture with this much colour is a source's own idle screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLimits:
+    """Limits in dB of full scale (RMS of a full-scale square wave is 0 dBFS), Hz, or ratios.
+
+    Where no source is named, the number was set on synthetic speech, room tone and faults.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    silence_bits: float = 1.5
+    """Peak to peak, in steps of 16 bit: a live converter always has more noise than this."""
+    clipping_level: float = 0.999
+    clipping_ratio: float = 0.001
+    hum_hz: float = 50.0
+    """Mains frequency of Viet Nam; its harmonics are sought up to ``hum_lines`` times it."""
+    hum_lines: int = 8
+    hum_width_hz: float = 4.0
+    hum_ratio: float = 0.7
+    """Share of the steady energy above 20 Hz that lies on the lines: clean rooms stayed under
+    0.55, hum came over 0.86 also while somebody spoke."""
+    hum_line_ratio: float = 0.03
+    """A second line must bear this share, unless 50 or 100 Hz is the strongest: one clean tone
+    of another pitch is not hum."""
+    hum_dbfs: float = -60.0
+    """Weaker hum disturbs nobody."""
+    noisy_dbfs: float = -35.0
+    """Level that the quietest tenth of the blocks of 20 ms must stay under, unless the loudest
+    twentieth is louder by ``noisy_spread_db``: then it is speech, or speech comes through."""
+    noisy_spread_db: float = 7.0
+    quiet_dbfs: float = -60.0
+    """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoLimits:
+    """Limits and levels of the test of loudspeaker and microphone, in dB, dBFS or as ratios."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    score_db: float = 20.0
+    """Least score of a chirp that was heard: without one, speech stayed under 18 dB in 1,000
+    synthetic rooms, noise under 11 dB; with one 10 dB under pink noise, it came over 22 dB."""
+    chirp_dbfs: float = -12.0
+    """Peaks of the chirp; the volume of the PC applies to it."""
+    soft_chirp_dbfs: float = -26.0
+    """The same when voices are heard before it."""
+    voice_dbfs: float = -48.0
+    """Level that one block of 20 ms in ten must exceed for voices,"""
+    voice_spread_db: float = 12.0
+    """and by how much it must exceed the quiet ones: a fan is as loud all the time."""
+
+
+PICTURE_LIMITS: Final = PictureLimits()
+SOUND_LIMITS: Final = SoundLimits()
+ECHO_LIMITS: Final = EchoLimits()
+"""Those that hold where the agent's file sets none."""

@@ -1,0 +1,115 @@
+"""The closed lists as Grafana shows them: a text and a colour for each word or code."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from diemcau_contract.causes import DEVICE_NAMES, WORDING
+from diemcau_contract.words import PointState, Verdict
+from diemcau_server.cli.language import speech
+from diemcau_server.cli.wording import STATES, said
+
+_SAY: Final = speech("vi")
+
+GREEN: Final = "green"
+YELLOW: Final = "yellow"
+ORANGE: Final = "orange"
+RED: Final = "red"
+BLUE: Final = "blue"
+PURPLE: Final = "purple"
+GREY: Final = "#8e8e8e"
+
+LINE_COLOURS: Final = {"up": BLUE, "down": ORANGE}
+
+SEVERITY: Final = (
+    PointState.READY,
+    PointState.MAINTENANCE,
+    PointState.TESTING,
+    PointState.DEGRADED,
+    PointState.UNKNOWN,
+    PointState.NEVER_SEEN,
+    PointState.SILENT,
+    PointState.NOT_READY,
+)
+"""States by how soon somebody must act: a state's place is its code, the worst has the highest."""
+
+HUB_LINE_SEVERITY: Final = (Verdict.READY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.NOT_READY)
+"""As above for the hub's line."""
+
+_COLOURS: Final[Mapping[str, str]] = {
+    "ready": GREEN,
+    "maintenance": BLUE,
+    "testing": "light-blue",
+    "degraded": YELLOW,
+    "unknown": PURPLE,
+    "never_seen": GREY,
+    "silent": ORANGE,
+    "not_ready": RED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What stands for a value; without a colour it keeps that of its field."""
+
+    value: str
+    text: str
+    colour: str | None = None
+
+
+def coded(order: Iterable[str]) -> tuple[Shown, ...]:
+    """Return what the codes of states or verdicts mean, the code being the place in ``order``."""
+    return tuple(
+        Shown(str(code), said(STATES, state, _SAY), _COLOURS[state])
+        for code, state in enumerate(order)
+    )
+
+
+STATE_WORDS: Final = tuple(
+    Shown(state.value, said(STATES, state, _SAY), _COLOURS[state]) for state in SEVERITY
+)
+CAUSE_WORDS: Final = tuple(
+    Shown(cause.value, words.name.vi) for cause, words in sorted(WORDING.items())
+)
+DEVICE_WORDS: Final = tuple(Shown(kind, name.vi) for kind, name in sorted(DEVICE_NAMES.items()))
+DIRECTION_WORDS: Final = (
+    Shown("up", "chiều lên", LINE_COLOURS["up"]),
+    Shown("down", "chiều xuống", LINE_COLOURS["down"]),
+)
+CHECK_WORDS: Final = (
+    Shown("line", "liên lạc UDP với hội trường"),
+    Shown("loss", "mất gói"),
+    Shown("round_trip", "trễ khứ hồi"),
+    *DEVICE_WORDS,
+    Shown("power", "điện lưới"),
+    Shown("disk", "ổ đĩa"),
+    Shown("clock", "đồng hồ"),
+)
+WORKS: Final = (Shown("0", "hỏng", RED), Shown("1", "tốt", GREEN))
+YES_NO: Final = (Shown("0", "không"), Shown("1", "có"))
+ALERT_WORDS: Final = (
+    Shown("DiemcauServerDown", "máy chủ không trả lời"),
+    Shown("DiemcauBrokerDown", "mất kết nối với broker"),
+    Shown("DiemcauMeasureDown", "tiến trình đo không chạy"),
+    Shown("DiemcauStoreFailing", "không ghi được vào kho dữ liệu"),
+    Shown("DiemcauIngestRejecting", "thông điệp bị từ chối"),
+    Shown("DiemcauEventLoopLag", "máy chủ phản hồi chậm"),
+    Shown("DiemcauCertificateExpiring", "chứng chỉ TLS sắp hết hạn"),
+    Shown("DiemcauWatchdog", "hệ thống giám sát đang chạy (luôn có)"),
+    Shown("DiemcauHubIsolated", "cả hội trường mất liên lạc"),
+    Shown("DiemcauHubLoss", "đường truyền hội trường mất gói"),
+    Shown("DiemcauPointSilent", "mất liên lạc"),
+    Shown("DiemcauNotReadyBeforeSession", "chưa sẵn sàng, phiên họp trong 60 phút"),
+    Shown("DiemcauNotReadyForSession", "chưa sẵn sàng, phiên họp trong 30 phút"),
+    Shown("DiemcauLossHigh", "mất gói"),
+    Shown("DiemcauCapacityBelowPlan", "đường truyền không đủ mức cần"),
+    Shown("DiemcauDeviceNotWorking", "thiết bị không hoạt động"),
+    Shown("DiemcauClockSkew", "đồng hồ máy tính lệch"),
+    Shown("DiemcauOutboxGrowing", "báo cáo bị dồn lại"),
+)
+"""The alerts of ``deploy/prometheus/rules`` in a few words; each says more in its own text."""
+
+ALERT_STATE_WORDS: Final = (
+    Shown("pending", "đang theo dõi", YELLOW),
+    Shown("firing", "đang báo", RED),
+)

@@ -1,0 +1,1 @@
+"""``diemcau init``: all files of a district from a file of names."""

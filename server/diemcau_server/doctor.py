@@ -1,0 +1,158 @@
+"""``diemcau doctor``: what the hall's machine lacks to serve, and the line that mends it."""
+
+import asyncio
+import errno
+import http.client
+import importlib.util
+import json
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from diemcau_contract.causes import Text
+from diemcau_contract.errors import DocumentError
+from diemcau_contract.needs import Need, acl_need, clock_need, disk_need, loop_need, same
+from diemcau_contract.topics import Up, up
+from diemcau_line.clock import sync_state
+from diemcau_server.config import ServerConfig, load_config
+from diemcau_server.link import BrokerAddress, try_login
+
+_HEALTH_SECONDS: Final = 3.0
+_WINDOWS: Final = sys.platform == "win32"
+_NOBODY: Final = "doctor"
+"""A point of no district: the server keeps aside what would come from it."""
+
+
+def server_needs(file: Path) -> Iterator[Need]:
+    """Look at everything that the server of ``file`` needs; its mistakes are the first need."""
+    name = Text("Tệp cấu hình của máy chủ", "The server's file")
+    try:
+        config = load_config(file)
+    except DocumentError as error:
+        lines = Text(*("; ".join(one.in_language(language) for one in error.problems)
+                       for language in ("vi", "en")))  # fmt: skip
+        mend = f"diemcau-server run --check-only --config {file}"
+        yield Need("config", name, there=False, detail=lines, mend=mend)
+        yield clock_need(synchronised=sync_state().synchronised)
+        return
+    yield Need("config", name, there=True, detail=same(str(file)))
+    yield clock_need(synchronised=sync_state().synchronised)
+    yield _driver_need(config)
+    yield from _disk_needs(config.state_directory)
+    yield from port_needs(config)
+    with asyncio.Runner() as runner:
+        yield loop_need(watches_sockets=isinstance(runner.get_loop(), asyncio.SelectorEventLoop))
+        yield from runner.run(_broker_needs(config))
+
+
+def port_needs(config: ServerConfig) -> Iterator[Need]:
+    """Say whether our own server has its ports, or could take them."""
+    host, port = config.http.host, config.http.port
+    health = _health(_reachable(host), port)
+    name = Text(f"Cổng TCP {port} (trang và API)", f"TCP port {port} (pages and API)")
+    if health is None:
+        yield _free_need("http_port", name, socket.SOCK_STREAM, (host, port))
+        port = config.measure.port
+        name = Text(f"Cổng UDP {port} (đo đường truyền)", f"UDP port {port} (line test)")
+        yield _free_need("measure_port", name, socket.SOCK_DGRAM, (config.measure.host, port))
+        return
+    yield Need("http_port", name, there=True, detail=Text("máy chủ đang chạy", "the server runs"))
+    name = Text("Các phần của máy chủ", "The server's parts")
+    trouble = same("; ".join(health))
+    mend = "Get-EventLog" if _WINDOWS else "journalctl -u diemcau-server -p warning"
+    yield Need("server", name, not health, trouble, mend)
+
+
+async def _broker_needs(config: ServerConfig) -> list[Need]:
+    """Enter as the server does, try what its account must not do, then try without an account."""
+    name = Text("Đăng nhập máy chủ MQTT", "Login at the MQTT broker")
+    if config.broker.url == "embedded":
+        detail = Text("broker kèm theo, chỉ để thử", "the embedded broker, for trying out only")
+        return [Need("broker", name, None, detail)]
+    broker = config.broker
+    address = BrokerAddress.of(
+        broker.url, broker.username, config.broker_password, config.broker_ca_file
+    )
+    topic = up(config.hubs[0].id, _NOBODY, Up.REPORT)
+    problem, heard = await try_login(address, topic)
+    if problem is not None:
+        mend = f"Test-NetConnection {address.host} -Port {address.port}"
+        mend = mend if _WINDOWS else f"nc -vz {address.host} {address.port}"
+        return [Need("broker", name, there=False, detail=problem, mend=mend)]
+    stranger, _ = await try_login(replace(address, username=None, password=None))
+    return [
+        Need("broker", name, there=True, detail=same(str(address))),
+        acl_need(heard=heard, topic=topic),
+        Need(
+            "broker_anonymous",
+            Text("Người lạ không vào được broker", "Strangers cannot enter the broker"),
+            stranger is not None,
+            advice=Text(
+                "đặt allow_anonymous false trong mosquitto.conf, rồi khởi động lại broker",
+                "set allow_anonymous false in mosquitto.conf, then restart the broker",
+            ),
+        ),
+    ]
+
+
+def _driver_need(config: ServerConfig) -> Need:
+    postgresql = config.store.url.startswith("postgresql:")
+    module = "asyncpg" if postgresql else "aiosqlite"
+    extra = "server,postgresql" if postgresql else "server"
+    name = Text("Trình điều khiển cơ sở dữ liệu", "Database driver")
+    there = importlib.util.find_spec(module) is not None
+    return Need("driver", name, there, same(module), f"pip install 'diemcau[{extra}]'")
+
+
+def _disk_needs(folder: Path) -> Iterator[Need]:
+    name = Text("Thư mục dữ liệu", "State directory")
+    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        mend = f"sudo chown -R diemcau: {existing}"
+        yield Need("state", name, there=False, detail=same(str(error)), mend=mend)
+    else:
+        yield Need("state", name, there=True, detail=same(str(folder)))
+    yield disk_need(str(folder), shutil.disk_usage(existing).free)
+
+
+def _free_need(key: str, name: Text, kind: socket.SocketKind, address: tuple[str, int]) -> Need:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with closing(socket.socket(family, kind)) as probe:
+        if kind is socket.SOCK_STREAM and not _WINDOWS:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            flag = "t" if kind is socket.SOCK_STREAM else "u"
+            taken = error.errno == errno.EADDRINUSE
+            mend = f"sudo ss -Hlnp{flag} 'sport = :{address[1]}'" if taken else "ip -brief address"
+            mend = "netstat -abno" if _WINDOWS else mend
+            return Need(
+                key, name, there=False, detail=same(error.strerror or str(error)), mend=mend
+            )
+    return Need(key, name, there=True, detail=Text("còn trống", "free"))
+
+
+def _health(host: str, port: int) -> list[str] | None:
+    """Return what our running server complains of, None where none answers as ours."""
+    connection = http.client.HTTPConnection(host, port, timeout=_HEALTH_SECONDS)
+    with closing(connection):
+        try:
+            connection.request("GET", "/healthz")
+            content = json.loads(connection.getresponse().read())
+            return [str(one) for one in content["problems"]]
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            return None
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # only read

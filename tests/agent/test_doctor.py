@@ -1,0 +1,219 @@
+"""What ``diemcau-agent doctor`` finds missing, and the command that it names."""
+
+import ctypes.util
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from diemcau_agent import pcneeds
+from diemcau_agent.__main__ import main
+from diemcau_agent.doctor import agent_needs
+from diemcau_agent.pcneeds import linux_needs, windows_needs
+from diemcau_agent.statusfile import LineStatus
+from diemcau_contract.needs import Need, clock_need
+from tests.agent.probes import trees
+from tests.agent.probes.peers.pulse import private_pulse
+from tests.agent.probes.test_inventory import STORE, FakeRegistry
+from tests.agent.processes import write_config
+from tests.agent.test_commands import NOW, STAMP, room
+from tests.brokers import Mosquitto, mosquitto_program
+
+
+def by_key(needs: object) -> dict[str, Need]:
+    """Return needs by their key."""
+    return {need.key: need for need in needs}  # type: ignore[attr-defined]  # any iterable of them
+
+
+def doctor(capsys: pytest.CaptureFixture[str], config: Path, *more: str) -> tuple[object, str]:
+    """Run the command; return its exit code and text."""
+    with pytest.raises(SystemExit) as left:
+        main(["doctor", "--config", str(config), *more])
+    return left.value.code, capsys.readouterr().out
+
+
+def test_a_pc_in_order_lacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers bound, cameras open to us, a sound server that answers, its libraries there."""
+    trees.camera(tmp_path, "Rally", usb_id="046d:0825")
+    trees.write(tmp_path, "sys/bus/usb/devices/1-1:1.0/bInterfaceClass", "0e\n")
+    (tmp_path / "sys/bus/usb/devices/1-1:1.0/driver").symlink_to(tmp_path)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: f"lib{name}.so.2")
+    with private_pulse(tmp_path, monkeypatch):
+        needs = by_key(linux_needs(tmp_path, os.environ, with_sound=True))
+
+    assert set(needs) == {"drivers", "video", "sound", "pulse"}
+    assert all(need.there for need in needs.values()), needs
+
+
+def test_each_lack_of_a_linux_pc_has_the_command_that_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No driver, no right to camera and sound, no sound server, no library."""
+    trees.camera(tmp_path, "Rally", usb_id="046d:0825")
+    trees.sound_card(tmp_path, 1, "Jabra")
+    trees.write(tmp_path, "sys/bus/usb/devices/1-1:1.0/bInterfaceClass", "0e\n")
+    # Tests run as root, whom no file refuses.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda _name: None)
+    monkeypatch.setattr(pcneeds, "user_name", lambda: "xa")
+    session = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    needs = by_key(linux_needs(tmp_path, session, with_sound=True))
+
+    assert not any(need.there for need in needs.values())
+    assert {key: need.mend for key, need in needs.items()} == {
+        "drivers": "sudo modprobe uvcvideo",
+        "video": "sudo usermod -aG video xa",
+        "sound": "systemctl --user restart pipewire-pulse.service || pulseaudio --start",
+        "audio": "sudo usermod -aG audio xa",
+        "pulse": "sudo apt install libpulse0",
+    }
+    assert needs["video"].detail.en == "video0, video1"
+
+
+def test_outside_of_a_session_it_says_so(tmp_path: Path) -> None:
+    """A system service has no sound: the user's session must outlive the login."""
+    need = by_key(linux_needs(tmp_path, {}, with_sound=True))["sound"]
+
+    assert need.there is False
+    assert need.mend.startswith("sudo loginctl enable-linger ")
+    other = {"PULSE_SERVER": "tcp:10.0.0.9"}
+    assert by_key(linux_needs(tmp_path, other, with_sound=True))["sound"].there is None
+
+
+def test_a_room_without_sound_needs_none_of_it(tmp_path: Path) -> None:
+    """Only what the file names is asked for."""
+    assert set(by_key(linux_needs(tmp_path, {}, with_sound=False))) == {"drivers", "video"}
+
+
+def test_a_windows_pc() -> None:
+    """Privacy switches, and session 0, which has neither camera nor sound."""
+    registry = FakeRegistry()
+    registry.set("HKCU", rf"{STORE}\microphone", "Value", "Deny")
+    needs = by_key(windows_needs(registry, 0))
+
+    assert needs["privacy_webcam"].there is True
+    assert needs["privacy_microphone"].there is False
+    assert needs["privacy_microphone"].mend == "start ms-settings:privacy-microphone"
+    assert needs["session"].there is False
+    assert needs["session"].mend.startswith("schtasks /create")
+    assert by_key(windows_needs(registry, 2))["session"].there is True
+
+
+@pytest.mark.parametrize(("received", "there"), [(60, True), (1, True), (0, False)])
+def test_udp_is_judged_by_what_came_back(received: int, *, there: bool) -> None:
+    """The running agent's own light flow tells; the port stands in the command."""
+    statistics = replace(STAMP, packets_received=received)
+    line = LineStatus(port=8620, statistics=statistics, measured_at=NOW)
+    needs = by_key(agent_needs(room(line=line)))
+
+    assert needs["agent"].there is True
+    assert needs["udp"].there is there
+    assert "8620/udp" in needs["udp"].mend
+
+
+def test_without_a_running_agent_udp_cannot_be_said() -> None:
+    """Not PASS, not FAIL: and the command that starts it."""
+    for status in (None, room(stopped=True)):
+        needs = by_key(agent_needs(status))
+        assert (needs["agent"].there, needs["udp"].there) == (False, None)
+        assert needs["agent"].mend == "systemctl --user start diemcau-agent"
+
+
+def test_a_clock_that_nothing_keeps() -> None:
+    """False is missing, None is not known."""
+    assert clock_need(synchronised=False).mend == "sudo timedatectl set-ntp true"
+    assert clock_need(synchronised=None).there is None
+
+
+def test_the_broker_is_really_entered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the right password PASS, with a wrong one FAIL and what to check; no name is taken."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    passwords = tmp_path / "passwords"
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(passwords), "bom-bo", "right"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    rules = ("allow_anonymous false", f"password_file {passwords}", "user root")
+    broker = Mosquitto(program, tmp_path, rules)
+    broker.start()
+    try:
+        results = {}
+        for word in ("right", "wrong"):
+            secret = tmp_path / "secret"
+            secret.write_text(word, encoding="utf-8")
+            secret.chmod(0o600)
+            config = tmp_path / "agent.yaml"
+            config.write_text(
+                "schema: diemcau.agent/1\nhub: bu-dang\npoint: bom-bo\nstate_directory: state\n"
+                f"broker: {{url: '{broker.url}', username: bom-bo, password_file: secret}}\n",
+                encoding="utf-8",
+            )
+            _, text = doctor(capsys, config, "--lang", "vi")
+            results[word] = next(line for line in text.splitlines() if "MQTT" in line)
+    finally:
+        broker.stop()
+
+    assert results["right"] == "PASS  Đăng nhập máy chủ MQTT"
+    assert results["wrong"].startswith("FAIL  Đăng nhập máy chủ MQTT: ")
+    assert "password_file" in results["wrong"]
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("rule", "result"),
+    [
+        ("topic readwrite diemcau/#", "fail"),
+        ("topic read diemcau/v1/bu-dang/bom-bo/down/+", "pass"),
+    ],
+)
+def test_a_broker_that_lets_a_room_speak_for_the_hub_is_caught_at_it(
+    rule: str, result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only the hub may say is said, and must not come back."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    rules = tmp_path / "acl"
+    rules.write_text(f"{rule}\n", encoding="utf-8")
+    broker = Mosquitto(
+        program, tmp_path, ("allow_anonymous true", f"acl_file {rules}", "user root")
+    )
+    broker.start()
+    try:
+        _, text = doctor(capsys, write_config(tmp_path, broker.port), "--json")
+    finally:
+        broker.stop()
+    results = {need["key"]: need["result"] for need in json.loads(text)["needs"]}
+
+    assert (results["broker"], results["loop"], results["broker_acl"]) == ("pass", "pass", result)
+
+
+def test_a_file_that_cannot_be_used_is_the_first_thing_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The PC is looked at all the same; exit code 1, no traceback."""
+    config = tmp_path / "agent.yaml"
+    config.write_text("schema: diemcau.agent/1\nhub: bu-dang\n", encoding="utf-8")
+    code, text = doctor(capsys, config, "--lang", "en")
+
+    assert code == 1
+    assert text.startswith("FAIL  The agent's file: the configuration has ")
+    assert "PASS  Python libraries" in text
+
+
+def test_for_programs_it_tells_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One document with keys and results; a broker that does not listen fails."""
+    code, text = doctor(capsys, write_config(tmp_path, 1), "--json")
+    document = json.loads(text)
+    results = {need["key"]: need["result"] for need in document["needs"]}
+
+    assert code == 1
+    assert document["schema"] == "diemcau.agent_doctor/1"
+    assert (results["config"], results["state"], results["broker"]) == ("pass", "pass", "fail")
+    assert results["udp"] == "unknown"
+    assert all(need["mend"] for need in document["needs"] if need["result"] == "fail")

@@ -1,0 +1,88 @@
+"""The archive for machines without network: made by one command, installed without any."""
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from scripts.bundle import ROOT, wanted
+
+LOCK = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+
+pytestmark = pytest.mark.packaging
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Output of a program that must succeed."""
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False,
+        timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def without_network(*command: str | Path) -> list[str | Path]:
+    """Return how to run a program with no network at all, where we may; pip's own switch else."""
+    away = ["unshare", "--net"] if os.name == "posix" and os.geteuid() == 0 else []
+    settings = ("PIP_NO_INDEX=1", "PIP_CONFIG_FILE=/dev/null", "PIP_NO_COMPILE=1")
+    return [*away, "env", *settings, f"PYTHON={sys.executable}", *command]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive for this machine."""
+    folder = tmp_path_factory.mktemp("dist")
+    made = run(sys.executable, "scripts/bundle.py", "--output", folder)
+    return Path(made.strip())
+
+
+def test_a_machine_without_network_installs_and_runs_it(archive: Path, tmp_path: Path) -> None:
+    """Unpack, one command, and all three programs work with the shipped example."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    target = tmp_path / "opt"
+    told = run(*without_network("sh", folder / "install.sh", target))
+    programs = target / "bin"
+
+    assert told.strip().endswith("diemcau 0.1.0")
+    for name in ("diemcau", "diemcau-server", "diemcau-agent"):
+        assert run(programs / name, "--version").strip() == f"{name} 0.1.0"
+    example = folder / "config" / "bu-dang.yaml"
+    run(programs / "diemcau-server", "run", "--check-only", "--config", example)
+
+
+def test_a_changed_file_is_not_installed(archive: Path, tmp_path: Path) -> None:
+    """What a stick or a stranger has changed is told before anything is installed."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    with (folder / "run.txt").open("a", encoding="utf-8") as stream:
+        stream.write("# changed\n")
+    target = tmp_path / "opt"
+    done = subprocess.run(
+        ["sh", folder / "install.sh", target], capture_output=True, text=True, check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "run.txt: FAILED" in done.stdout + done.stderr
+    assert not target.exists()
+
+
+def test_each_system_gets_what_the_lock_holds_for_it() -> None:
+    """Markers are judged for the room's system, not for the one that makes the archive."""
+    names = {
+        system: {pin.split("==")[0].split("[")[0] for pin in wanted(LOCK, system, "3.12")}
+        for system in ("linux", "windows")
+    }
+
+    assert {"pycaw", "comtypes", "tzdata", "colorama"} <= names["windows"] - names["linux"]
+    assert names["linux"] - names["windows"] >= {"pulsectl"}
+    assert {"aiohttp", "av", "pydantic", "hatchling"} <= names["linux"] & names["windows"]
+    assert all(" --hash=sha256:" in pin for pin in wanted(LOCK, "windows", "3.12"))
+    assert not [pin for pin in wanted(LOCK, "windows", "3.12") if ";" in pin]

@@ -1,0 +1,179 @@
+"""Files of ``deploy/`` for programs that tests cannot run: container engine, Windows, shells."""
+
+import re
+import shlex
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from diemcau_agent.__main__ import _parser as agent_parser
+from diemcau_server.__main__ import _parser as server_parser
+from diemcau_server.district.names import Ports
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+INSIDE = r"C:\ProgramData\diemcau"
+
+
+def instructions() -> Iterator[tuple[str, str]]:
+    """Instructions of the Containerfile, in order, with their arguments."""
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    joined = re.sub(r"(?m)^#.*\n", "", text).replace("\\\n", " ")
+    for line in filter(None, joined.splitlines()):
+        name, _, rest = line.strip().partition(" ")
+        yield name, rest.strip()
+
+
+def ignored_but() -> set[str]:
+    """What of this tree a build may see at all."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    return {line[1:] for line in lines if line.startswith("!")}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_is_pinned_watched_and_bounded(name: str) -> None:
+    """A version that stays, a health check, no more rights than none, started again."""
+    service = SERVICES[name]
+
+    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert "privileged" not in service
+    assert not [word for word in service.get("environment", {}) if "PASSWORD" in word]
+
+
+def test_only_the_needed_ports_are_open() -> None:
+    """Rooms reach broker, pages and measuring port; Grafana is for this machine alone."""
+    opened = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    ports = Ports()
+
+    assert opened == {
+        "broker": [
+            f"{ports.broker}:{ports.broker}/tcp", f"{ports.http}:{ports.http}/tcp",
+            f"{ports.measure}:{ports.measure}/udp", "127.0.0.1:3000:3000/tcp",
+        ]
+    }  # fmt: skip
+    shared = {service.get("network_mode") for name, service in SERVICES.items() if name != "broker"}
+    assert shared == {"service:broker"}
+
+
+def test_two_services_are_a_district_and_monitoring_is_asked_for() -> None:
+    """The server waits for the broker; the rest starts with its profile only."""
+    plain = {name for name, service in SERVICES.items() if "profiles" not in service}
+
+    assert plain == {"broker", "server"}
+    for name, service in SERVICES.items():
+        for other in service.get("depends_on", {}):
+            assert "profiles" not in SERVICES[other] or "profiles" in service, name
+    volumes = {mount.split(":")[0] for service in SERVICES.values() for mount in service["volumes"]}
+    assert {volume for volume in volumes if re.fullmatch(r"\w+", volume)} == set(COMPOSE["volumes"])
+
+
+def test_what_compose_mounts_of_this_folder_is_there() -> None:
+    """Rules, routes and dashboards; Grafana looks for its dashboards where they are put."""
+    mounts = [mount.split(":") for service in SERVICES.values() for mount in service["volumes"]]
+    ours = {source: target for source, target, *_ in mounts if source.startswith("./")}
+    provider = DEPLOY / "grafana" / "provisioning" / "dashboards"
+    (settings,) = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in provider.iterdir()]
+
+    assert all((DEPLOY / source).is_dir() for source in ours)
+    assert ours["./grafana/dashboards"] == settings["providers"][0]["options"]["path"]
+    sources = (DEPLOY / "grafana" / "provisioning" / "datasources").iterdir()
+    (source,) = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in sources]
+    listens = f"--web.listen-address={source['datasources'][0]['url'].removeprefix('http://')}"
+    assert listens in SERVICES["prometheus"]["command"]
+
+
+def test_the_commands_of_compose_and_image_are_real_ones() -> None:
+    """Our own programs take their arguments."""
+    (entry,) = [yaml.safe_load(rest) for name, rest in instructions() if name == "ENTRYPOINT"]
+    (usual,) = [yaml.safe_load(rest) for name, rest in instructions() if name == "CMD"]
+
+    assert entry == ["diemcau-server"]
+    for words in (usual, SERVICES["server"]["command"]):
+        asked = server_parser("en").parse_args(words)
+        assert asked.config == Path("/etc/diemcau/server.yaml")
+
+
+def test_the_image_is_built_from_the_lock_and_nothing_else() -> None:
+    """Hashes are required, the project itself adds nothing, and it does not run as root."""
+    found = list(instructions())
+    bases = [rest.split()[0] for name, rest in found if name == "FROM"]
+    installs = [rest for name, rest in found if name == "RUN"]
+
+    assert len(set(bases)) == 1
+    assert re.search(r":\d+\.\d+\.\d+-", bases[0])
+    assert ["--require-hashes" in one or "--no-index --no-deps" in one for one in installs] == [
+        True, True,
+    ]  # fmt: skip
+    assert [rest for name, rest in found if name == "USER"] == ["1000:1000"]
+    assert {name for name, _ in found} <= {
+        "FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT",
+        "CMD",
+    }  # fmt: skip
+
+
+def test_the_image_can_have_every_file_that_it_copies() -> None:
+    """Each source is in the tree and not hidden from the build; so is all that a wheel needs."""
+    copies = [rest for name, rest in instructions() if name == "COPY" and "--from" not in rest]
+    sources = {word for one in copies for word in shlex.split(one)[:-1]}
+
+    assert sources <= ignored_but()
+    assert all((ROOT / source).exists() for source in sources)
+    assert {"pyproject.toml", "README.md", "LICENSE"} <= sources
+    assert {"contract", "line", "agent", "server"} <= sources
+
+
+@pytest.mark.parametrize(
+    "file", ["deploy/install.sh", "scripts/venv.sh", "scripts/test-packages.sh"]
+)
+def test_a_shell_script_parses(file: Path) -> None:
+    """By the shell that runs it."""
+    subprocess.run(["sh", "-n", file], check=True)
+
+
+def test_the_windows_task_starts_the_agent_in_the_users_session() -> None:
+    """At logon, without a time limit or a wish for mains, started again when it fails."""
+    task = ET.parse(DEPLOY / "windows" / "diemcau-agent.xml").getroot()  # noqa: S314  # our file
+
+    def text(path: str) -> str | None:
+        return task.findtext("/".join(f"{TASK}{name}" for name in path.split("/")))
+
+    assert task.find(f"{TASK}Triggers/{TASK}LogonTrigger") is not None
+    assert text("Principals/Principal/RunLevel") == "LeastPrivilege"
+    assert text("Settings/ExecutionTimeLimit") == "PT0S"
+    assert text("Settings/DisallowStartIfOnBatteries") == "false"
+    assert text("Settings/StopIfGoingOnBatteries") == "false"
+    assert text("Settings/RestartOnFailure/Interval") == "PT1M"
+    module, name, *words = (text("Actions/Exec/Arguments") or "").split(" ")
+    assert (module, name) == ("-m", "diemcau_agent")
+    asked = agent_parser("en").parse_args(words)
+    assert str(asked.config) == rf"{INSIDE}\point\agent.yaml"
+    assert str(asked.log_file) == rf"{INSIDE}\point\agent.log"
+    assert (text("Actions/Exec/Command") or "").startswith(INSIDE)
+
+
+def test_the_windows_installer_agrees_with_the_task_and_the_archive() -> None:
+    """Same places and names; PowerShell 5.1 reads Vietnamese only behind a byte order mark."""
+    raw = (DEPLOY / "windows" / "install.ps1").read_bytes()
+    text = raw.decode("utf-8-sig")
+
+    assert raw.startswith(b"\xef\xbb\xbf")
+    assert "Join-Path $env:ProgramData 'diemcau'" in text
+    assert "$Task = 'diemcau-agent'" in text
+    assert "--require-hashes" in text
+    assert "'run.txt'" in text
+    assert "'wheels'" in text
+    assert "--no-index" in text
+    assert text.count("{") == text.count("}")
+    assert text.count("(") == text.count(")")

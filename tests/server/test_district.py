@@ -1,0 +1,282 @@
+"""What ``diemcau init`` writes, and that ``deploy/`` shows the same."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from diemcau_agent.config import load_config as load_agent_config
+from diemcau_server.cli import main as command_line
+from diemcau_server.config import load_config
+from diemcau_server.district.names import id_of, load_names
+from diemcau_server.district.papers import Programs, acl, broker_file, unit_files
+from diemcau_server.district.secrets import Account
+
+ROOT = Path(__file__).parents[2]
+NAMES = ROOT / "config" / "names.yaml"
+HERE = Path(sys.executable).parent
+MOST_EXPOSED = 2.0
+SHOWN = Programs(
+    "/opt/diemcau/bin/diemcau-server", "/opt/diemcau/bin/diemcau-agent", "/usr/sbin/mosquitto"
+)
+
+
+def init(*arguments: str | Path) -> int:
+    """Run the command."""
+    return command_line.run(["init", *map(str, arguments)])
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Path:
+    """The example district, written."""
+    folder = tmp_path / "bu-dang"
+    assert init(NAMES, folder, "--lang", "vi") == 0
+    return folder
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Every file below ``folder``."""
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_server_and_every_room_can_read_their_files(district: Path) -> None:
+    """Each is checked as its program does: keys, references, secrets and their modes."""
+    config = load_config(district / "server" / "server.yaml")
+    rooms = [load_agent_config(file) for file in sorted(district.glob("agents/*/agent.yaml"))]
+
+    assert [point.id for point in config.hubs[0].points] == ["xa-bom-bo", "dak-nhau", "duc-phong"]
+    assert [room.point for room in rooms] == ["dak-nhau", "duc-phong", "xa-bom-bo"]
+    assert {room.broker.host for room in rooms} == {"10.20.0.10"}
+    assert len({config.broker_password, *(room.broker.password for room in rooms)}) == 4
+    assert [device.kind for device in rooms[1].devices] == ["camera", "microphone"]
+    assert rooms[1].devices[0].source["format"] == "dshow"
+
+
+def test_secrets_are_for_their_owner_only_and_stand_nowhere_else(district: Path) -> None:
+    """Mode 0600 in folders 0700; no other file, nor a name of a file, holds one."""
+    secrets = list(district.rglob("broker-password"))
+    words = [file.read_text(encoding="utf-8").strip() for file in secrets]
+    private = [*secrets, district / "broker" / "passwords", district / "broker" / "acl"]
+
+    assert len(words) == 4
+    assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
+    assert {stat.S_IMODE(file.parent.stat().st_mode) for file in private} == {0o700}
+    for file in set(files_of(district)) - set(secrets):
+        text = file.read_text(encoding="utf-8")
+        assert not [word for word in words if word in text], file
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file in it is enough; exit code 2, nothing written, nothing left beside it."""
+    folder = tmp_path / "used"
+    folder.mkdir()
+    (folder / "thu").write_text("của tôi", encoding="utf-8")
+
+    assert init(NAMES, folder, "--lang", "vi") == 2
+    assert "không phải thư mục trống" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+    assert [path.name for path in folder.iterdir()] == ["thu"]
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    """As the administrator has made it."""
+    (tmp_path / "empty").mkdir()
+
+    assert init(NAMES, tmp_path / "empty") == 0
+    assert (tmp_path / "empty" / "README.txt").exists()
+
+
+def test_a_disk_that_refuses_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is whole or not there; the sentence names it."""
+    really_open = os.open
+
+    def refuse(path: str, *arguments: Any, **more: Any) -> int:
+        if str(path).endswith("broker/acl"):
+            raise OSError(28, "No space left on device")
+        return really_open(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    code = init(NAMES, tmp_path / "full", "--lang", "en")
+
+    assert code == 2
+    assert "cannot be written: No space left on device." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_among_the_names_are_told_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown key, no address, no such zone, two points of one id: all at once, in one language."""
+    names = tmp_path / "names.yaml"
+    names.write_text(
+        "schema: diemcau.names/1\nhub: {id: h, name: H}\nadress: 10.0.0.1\ntimezone: Mars\n"
+        "points: [Xã Bom Bo, {id: xa-bom-bo, name: Khác}]\n",
+        encoding="utf-8",
+    )
+    code = init(names, tmp_path / "out", "--lang", "en")
+    told = capsys.readouterr().err
+
+    assert code == 2
+    assert f"{names}:3: adress: " in told
+    assert ": address: " in told
+    assert f"{names}:4: timezone: is no time zone" in told
+    assert f"{names}:5: points: point ids must differ; doubled: xa-bom-bo" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\x85", "\u2028", "\u2029", "\x7f", "\x00"])
+def test_a_name_cannot_write_lines_of_its_own(line_end: str, tmp_path: Path) -> None:
+    """Names stand in comments of what is written; nothing that YAML ends a line at is taken."""
+    content = {
+        "schema": "diemcau.names/1", "hub": "Hội trường", "address": "10.0.0.1",
+        "points": [{"id": "a", "name": f"A{line_end}broker: evil"}],
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert init(names, tmp_path / "out") == 2
+    content["points"] = [{"id": "a", "name": "A: {$x} #'\" \\ ư"}]
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert init(names, tmp_path / "out") == 0
+    config = load_config(tmp_path / "out" / "server" / "server.yaml")
+    assert config.hubs[0].points[0].name == "A: {$x} #'\" \\ ư"
+    assert config.hubs[0].id == "hoi-truong"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Xã Đak Nhau", "xa-dak-nhau"), ("Xã Đường 10", "xa-duong-10"),
+     ("  Thị trấn  Đức Phong. ", "thi-tran-duc-phong"),
+     ("X" * 80, "x" * 63), ("–", "")],
+)  # fmt: skip
+def test_an_id_is_made_of_a_name(name: str, expected: str) -> None:
+    """Letters without their marks, everything else one dash."""
+    assert id_of(name) == expected
+
+
+def test_no_point_can_take_the_servers_account() -> None:
+    """An account of a point holds a dot, which no id may."""
+    names = load_names(NAMES)
+    users = re.findall(r"(?m)^user (\S+)$", acl(names))
+
+    assert users[0] == "diemcau-server"
+    assert len(set(users)) == len(users) == 4
+    assert all("." in user for user in users[1:])
+
+
+def test_a_password_line_is_one_that_mosquitto_itself_would_write(tmp_path: Path) -> None:
+    """The form of mosquitto_passwd, which reads it and changes one user beside it."""
+    program = shutil.which("mosquitto_passwd")
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    file = tmp_path / "passwords"
+    file.write_text(Account("a.b", "geheim").line() + "\n", encoding="utf-8")
+    file.chmod(0o600)
+    subprocess.run([program, "-b", file, "c", "x"], check=True, capture_output=True)
+    ours, theirs = file.read_text(encoding="utf-8").splitlines()
+
+    form = r"\$7\$101\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}=="
+    assert re.fullmatch(rf"a\.b:{form}", ours)
+    assert re.fullmatch(rf"c:{form}", theirs)
+
+
+def test_prometheus_takes_its_file(district: Path) -> None:
+    """Checked by promtool itself."""
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("prometheus is not installed")
+    file = district / "prometheus" / "prometheus.yml"
+    done = subprocess.run(
+        [program, "check", "config", file], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_prometheus_reads_as_the_example_does(district: Path) -> None:
+    """One set of intervals, rules and targets, in the example and in what is written."""
+    shown, written = (
+        yaml.safe_load((folder / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+        for folder in (ROOT / "deploy", district)
+    )
+
+    assert written == shown
+
+
+def test_what_lines_are_judged_by_is_the_examples() -> None:
+    """One set of limits with one set of sources, in the example and in what is written."""
+    shipped = ROOT / "server" / "diemcau_server" / "district" / "files" / "profiles.yaml"
+    example = (ROOT / "config" / "bu-dang.yaml").read_text(encoding="utf-8")
+
+    assert example.endswith(shipped.read_text(encoding="utf-8"))
+    assert len(yaml.safe_load(shipped.read_text(encoding="utf-8"))["profiles"]) == 3
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units for programs that are here: systemd-analyze looks for them."""
+    folder = tmp_path / "units"
+    folder.mkdir()
+    programs = Programs(str(HERE / "diemcau-server"), str(HERE / "diemcau-agent"), "/bin/true")
+    for name, text in unit_files(Path("/srv/diemcau"), programs).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["diemcau-server", "diemcau-broker", "diemcau-agent"])
+def test_a_unit_is_valid_and_exposes_little(name: str, units: Path) -> None:
+    """By systemd's own judgement; nothing that it does not know, and at most 2.0 of 10."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    unit = units / f"{name}.service"
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(units)}
+    scope = ["--user"] if name == "diemcau-agent" else []
+    verified = subprocess.run(
+        ["systemd-analyze", *scope, "verify", "--man=no", "--recursive-errors=no", unit],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", unit],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    (exposed,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", judged.stdout)
+    assert float(exposed) <= MOST_EXPOSED
+
+
+def test_a_home_stays_visible_to_what_lives_in_it() -> None:
+    """A district or a program in a home would not start behind ProtectHome=yes."""
+    at_home = unit_files(Path("/home/huyen/diemcau"), SHOWN)["diemcau-server.service"]
+    elsewhere = unit_files(Path("/srv/diemcau"), SHOWN)["diemcau-server.service"]
+
+    assert "\nProtectHome=read-only\n" in at_home
+    assert "\nProtectHome=yes\n" in elsewhere
+
+
+def test_deploy_shows_what_init_writes() -> None:
+    """The files to read before one runs anything are those that are written."""
+    names = load_names(NAMES)
+    expected = {
+        **{
+            f"systemd/{name}": text
+            for name, text in unit_files(Path("/srv/diemcau"), SHOWN).items()
+        },
+        "mosquitto/mosquitto.conf": broker_file(names),
+        "mosquitto/acl": acl(names),
+    }
+
+    for name, text in expected.items():
+        assert (ROOT / "deploy" / name).read_text(encoding="utf-8") == text, name

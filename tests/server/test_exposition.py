@@ -1,0 +1,128 @@
+"""The own renderer prints what prometheus-client prints, whatever happens to the board."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
+
+from diemcau_contract.messages import DeviceResult
+from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_server.capacity import DirectionCapacity, LineCapacity
+from diemcau_server.exposition import Writer, header
+from diemcau_server.metrics import Metrics, Scope
+from diemcau_server.point_series import FAMILIES, Family, Sample
+from diemcau_server.state import Board, PointKey, Restored
+from tests.server.district import hello_of
+from tests.server.reports import Clock, ended_test, line, report, small_config
+from tests.server.series import Peer, peer_of, registry_of, scraped
+
+Text30 = st.text(max_size=30)
+LABELS = st.dictionaries(
+    st.sampled_from(["direction", "kind", "name", "role", "stat", "zone"]), Text30, max_size=4
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(FAMILIES), LABELS, st.floats() | st.integers(0, 2**60)),
+        max_size=20,
+        unique_by=lambda one: (one[0].name, tuple(sorted(one[1].items()))),
+    ),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_lines_are_those_of_the_library(
+    drawn: list[tuple[Family, dict[str, str], float]],
+    openmetrics: bool,  # noqa: FBT001  # drawn
+) -> None:
+    """Whatever names, texts and values there are: the same text as prometheus-client's."""
+    drawn.sort(key=lambda one: FAMILIES.index(one[0]))
+    given_samples = [
+        Sample(
+            f"{family.name}_total" if family.kind == "counter" else family.name,
+            tuple(labels.items()),
+            value,
+        )
+        for family, labels, value in drawn
+    ]
+    base = (("hub", "bu-dang"), ("point", "bom-bo"))
+    registry = registry_of(Peer(FAMILIES, [(base, one) for one in given_samples]))
+    lines = Writer(FAMILIES).lines_of("bu-dang", "bom-bo", given_samples)
+    text = b"".join(
+        header(family, openmetrics=openmetrics) + written
+        for family, written in zip(FAMILIES, lines.by_family, strict=True)
+        if written
+    )
+    assert text == library_text(registry, openmetrics=openmetrics)
+    assert lines.series == len(given_samples)
+
+
+def library_text(registry: CollectorRegistry, *, openmetrics: bool) -> bytes:
+    """Return what prometheus-client prints, without the line that ends OpenMetrics."""
+    if openmetrics:
+        text: bytes = write_openmetrics(registry)  # type: ignore[no-untyped-call]  # as the library
+        return text.removesuffix(b"# EOF\n")
+    return generate_latest(registry)
+
+
+POINTS = ("bom-bo", "dak-nhau", "duc-lieu")
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["report", "hello", "begin", "test", "capacity", "restore"]),
+        st.sampled_from(POINTS),
+        st.sampled_from([0, 1, 30, 89, 90, 91, 1800, 3 * 3600, 12 * 3600, 86_400]),
+        st.sampled_from(list(Status)),
+        st.floats(0, 1),
+    ),
+    max_size=12,
+)
+
+
+def happen(
+    board: Board, now: datetime, number: int, step: tuple[str, str, int, Status, float]
+) -> None:
+    """Let one thing happen to a board at ``now``."""
+    what, point, _, status, ratio = step
+    if what == "report":
+        devices = [DeviceResult(kind=DeviceKind.CAMERA, status=status)]
+        stamp = line(loss_ratio_up=ratio, clock_offset_seconds=0.0)
+        board.on_report(
+            report(number, point=point, devices=devices, stamp=stamp, taken_at=now), now
+        )
+    elif what == "hello":
+        board.on_hello(hello_of(point, number, online=status is Status.OK))
+    elif what == "begin":
+        board.test_began("bu-dang", [point])
+    elif what == "restore":
+        at = now - timedelta(seconds=100 * ratio)
+        board.restore([Restored(PointKey("bu-dang", point), at, report(number), None, None)], now)
+    elif what == "capacity":
+        found = LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"))
+        board.capacity_measured("bu-dang", point, found)
+    else:
+        result = ended_test(Verdict.READY, point=point)
+        result = result.model_copy(update={"started_at": now - timedelta(seconds=20)})
+        board.test_ended("bu-dang", [point], result)
+
+
+@given(STEPS)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_kept_lines_are_those_of_the_library_whatever_happens(
+    tmp_path: Path, steps: list[tuple[str, str, int, Status, float]]
+) -> None:
+    """After every event and every pause, kept lines say what prometheus-client says anew."""
+    board, clock = Board.of(small_config(tmp_path)), Clock()
+    metrics = Metrics(board, clock)
+    for number, step in enumerate(steps, start=1):
+        happen(board, clock.now, number, step)
+        clock.now += timedelta(seconds=step[2])
+        for openmetrics in (False, True):
+            scope = Scope(server=False)
+            text = await scraped(metrics, scope, openmetrics=openmetrics)
+            points = text[: text.index(b"# HELP diemcau_hub_info ")]
+            assert points == library_text(peer_of(board, clock.now), openmetrics=openmetrics)
