@@ -10,7 +10,7 @@ from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.profiles import Limits
 from diemcau_contract.value_words import changes
-from diemcau_contract.words import Status
+from diemcau_contract.words import DeviceKind, Status
 
 STATUS_WORDS: Final = {
     Status.OK: Text("tốt", "good"),
@@ -28,6 +28,11 @@ LOST_PACKETS_LEAST: Final = 3
 SENT_PACKETS_LEAST: Final = 4
 """Before this many packets went out, none came back says nothing."""
 
+PROVEN_BY_SIGNAL: Final = frozenset({DeviceKind.CAMERA, DeviceKind.MICROPHONE, DeviceKind.SPEAKER})
+_UNTRIED: Final = Text(
+    "có cắm, chưa thử; muốn thử: diemcau-agent check",
+    "there, not tried yet; to try: diemcau-agent check",
+)
 _NOTHING: Final = Text("", "")
 _NOT_RUNNING: Final = Text("chương trình diemcau-agent không chạy", "diemcau-agent does not run")
 
@@ -106,7 +111,11 @@ def device_row(result: DeviceResult) -> Row:
     who = result.values.get("held_by") or result.values.get("used")
     if who:
         detail = Text(f"{detail.vi} ({who})", f"{detail.en} ({who})")
-    row = Row(f"{result.kind}.{result.role}", name, result.status, detail, causes=result.causes)
+    key = f"{result.kind}.{result.role}"
+    if result.kind in PROVEN_BY_SIGNAL and result.status is Status.OK and not result.values:
+        # Only seen to be there: a covered camera and a dead microphone are there as well.
+        return Row(key, name, Status.UNKNOWN, _UNTRIED)
+    row = Row(key, name, result.status, detail, causes=result.causes)
     return _with_todo(row, result.kind, changes([result]))
 
 

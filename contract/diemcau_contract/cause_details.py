@@ -208,6 +208,10 @@ LIKELY: Mapping[str, tuple[str, str]] = {
         "Thiết bị tắt, tuột dây mạng, hoặc đã đổi địa chỉ.",
         "It is off, its network cable is loose, or its address has changed.",
     ),
+    "no_sound_system": (
+        "Chưa ai đăng nhập, hoặc PipeWire hay PulseAudio của phiên đã dừng.",
+        "Nobody is logged in, or the session's PipeWire or PulseAudio has stopped.",
+    ),
     "crashed": (
         "Lỗi của trình điều khiển hoặc của chương trình kiểm tra.",
         "A fault of the driver or of the check itself.",

@@ -67,6 +67,7 @@ class Cause(StrEnum):
     AUTH = "auth"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
+    NO_SOUND_SYSTEM = "no_sound_system"
     CRASHED = "crashed"
     SWITCHED_OFF = "switched_off"
     STALE = "stale"
@@ -398,6 +399,13 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "device unreachable",
         "Kiểm tra nguồn và dây mạng của {device}.",
         "Check the {device}'s power and network cable.",
+    ),
+    Cause.NO_SOUND_SYSTEM: (
+        "máy tính không có dịch vụ âm thanh",
+        "the PC has no sound service",
+        "Đăng nhập vào máy tính của phòng họp: âm thanh chạy theo phiên đăng nhập; nếu vẫn vậy, "
+        "khởi động lại máy.",
+        "Log in on the room's PC: sound runs with the user's session; if it stays, restart the PC.",
     ),
     Cause.CRASHED: (
         "không kiểm tra được",

@@ -58,9 +58,9 @@ def port_needs(config: ServerConfig) -> Iterator[Need]:
     name = Text(f"Cổng TCP {port} (trang và API)", f"TCP port {port} (pages and API)")
     if health is None:
         yield _free_need("http_port", name, socket.SOCK_STREAM, (host, port))
-        port = config.measure.port
-        name = Text(f"Cổng UDP {port} (đo đường truyền)", f"UDP port {port} (line test)")
-        yield _free_need("measure_port", name, socket.SOCK_DGRAM, (config.measure.host, port))
+        for port in range(config.measure.port, config.measure.port + config.measure.processes):
+            name = Text(f"Cổng UDP {port} (đo đường truyền)", f"UDP port {port} (line test)")
+            yield _free_need("measure_port", name, socket.SOCK_DGRAM, (config.measure.host, port))
         return
     yield Need("http_port", name, there=True, detail=Text("máy chủ đang chạy", "the server runs"))
     name = Text("Các phần của máy chủ", "The server's parts")

@@ -20,7 +20,7 @@ from diemcau_server.coordinator.selection import quiet_until
 from diemcau_server.errors import StoreError
 from diemcau_server.state import Board, PointRecord
 
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 30.0
 """So long a run that was refused or had to give way waits before it tries again."""
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class NightStore(Protocol):
 
 
 class CapacityNights:
-    """Looks once a minute whether lines are due, and has them measured."""
+    """Looks twice a minute whether lines are due, and has them measured."""
 
     def __init__(
         self,
@@ -119,13 +119,16 @@ def due_points(
 ) -> tuple[str, ...]:
     """Return the points whose line is due in ``night``, the longest unmeasured first.
 
-    One that the night is done with already, measured or not there, waits for the next.
+    One that the night is done with already, measured or without a figure, waits for the next; one
+    whose agent is away is asked when it comes.
     """
+    there = board.connected(hub)
     newest = night.begins - timedelta(days=every_days - 1)
     due = [
         (_measured_at(record), key.point)
         for key, record in board.records.items()
         if key.hub == hub
+        and key.point in there
         and _can_be_asked(record, now)
         and (record.capacity_tried_at is None or record.capacity_tried_at < night.begins)
         and _measured_at(record) < newest

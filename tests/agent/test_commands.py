@@ -33,8 +33,9 @@ STAMP = StampStatistics(
 
 
 def device(status: Status, *causes: Cause, kind: DeviceKind = DeviceKind.CAMERA) -> DeviceResult:
-    """Return a device's result."""
-    return DeviceResult(kind=kind, status=status, causes=causes, measured_at=NOW)
+    """Return a device's result, as a probe that opened it tells it."""
+    seen = {"frames": 60} if status is Status.OK else {}
+    return DeviceResult(kind=kind, status=status, causes=causes, values=seen, measured_at=NOW)
 
 
 def room(**changes: object) -> AgentStatus:
@@ -71,6 +72,26 @@ def test_a_room_that_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert code == 0
     assert text.splitlines()[0] == "bu-dang/bom-bo: SẴN SÀNG"
     assert "trễ 12,3 ms, mất gói chiều lên 0,0 %, mất gói chiều xuống 0,0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("vi", ("CHƯA RÕ", "  Camera  chưa rõ  có cắm, chưa thử; muốn thử: diemcau-agent check")),
+        ("en", ("UNKNOWN", "  Camera  unknown  there, not tried yet; to try: diemcau-agent check")),
+    ],
+)
+def test_a_device_that_is_only_plugged_in_is_not_called_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, expected: tuple[str, str]
+) -> None:
+    """A covered camera is there as well: only its signal makes a room ready."""
+    there = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK, measured_at=NOW)
+    code, text = told(tmp_path, capsys, room(devices=(there,)), "--lang", language)
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    verdict, row = expected
+    assert code == 1
+    assert rows[0] == f"bu-dang/bom-bo: {verdict}"
+    assert " ".join(row.split()) in rows
 
 
 def test_what_to_touch_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,7 +101,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             district.start_agent(LOSSY, measure={"address": line})
             district.start_agent(COVERED, devices=[{**ROOM[0], "source": HAND_BEFORE_IT}, ROOM[1]])
             prometheus.wait_for(f'count(diemcau_agent_info{{point!="{NEVER_SEEN}"}})', {2})
-            tested_both(district)
+            played_and_judged(district)
             prometheus.wait_for(f'diemcau_point_cause{{point="{COVERED}",cause="covered"}}', {1})
             prometheus.wait_for(f'count(diemcau_device_ok{{point="{COVERED}"}} == 0)', {1})
             prometheus.wait_for("count(diemcau_hub_line_last_test_timestamp_seconds)", {1})
@@ -112,7 +112,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             district.stop()
 
 
-def tested_both(district: District) -> None:
+def played_and_judged(district: District) -> None:
     """Test both points; again where the machine was too busy, as such a test says itself."""
     for _ in range(TRIES):
         tested = district.command("test-line", LOSSY, COVERED, "--quick", "--capacity", "--json")

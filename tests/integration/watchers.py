@@ -46,8 +46,13 @@ class Prometheus:
     def span(
         self, query: str, since: float, until: float
     ) -> list[tuple[dict[str, str], list[float]]]:
-        """Return labels and values of every series between two times (Unix), second by second."""
-        found = self._asked("query_range", query=query, start=since, end=until, step=1)["result"]
+        """Return labels and values of every series, second by second, up to ``until`` itself.
+
+        Times are Unix. Steps counted from ``since`` would leave out the last part of a second, in
+        which the last scrape may lie.
+        """
+        start = until - int(until - since)
+        found = self._asked("query_range", query=query, start=start, end=until, step=1)["result"]
         return [(one["metric"], [float(value) for _, value in one["values"]]) for one in found]
 
     def label_values(self, label: str, selector: str) -> list[str]:

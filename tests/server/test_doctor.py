@@ -180,3 +180,21 @@ def test_each_failure_has_one_line_that_mends_it_in_both_languages() -> None:
         assert all(line.startswith("      → ") for line in lines[1::2])
     good = (acl_need(heard=False, topic="a/b"), Need("x", failing[0].name, None, mend="never"))
     assert [line[:4] for line in need_lines(good, "en")] == ["PASS", "----"]
+
+
+def test_each_measuring_process_has_a_port_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second one's is looked at too."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as other:
+        other.bind(("127.0.0.1", 0))
+        second = other.getsockname()[1]
+        text = sections(free_port(), "url: embedded", second - 1)
+        text = text.replace(f"port: {second - 1}", f"port: {second - 1}, processes: 2")
+        file = tmp_path / "server.yaml"
+        file.write_text(text, encoding="utf-8")
+        command_line.run(["doctor", "--config", str(file), "--json"])
+    needs = json.loads(capsys.readouterr().out)["needs"]
+    (taken,) = [one for one in needs if str(second) in one["name"]["en"]]
+
+    assert (taken["key"], taken["result"]) == ("measure_port", "fail")

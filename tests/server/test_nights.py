@@ -16,7 +16,7 @@ from diemcau_server.nights import CapacityNights, Night, night_at
 from diemcau_server.state import Board
 from diemcau_server.store import Store
 from diemcau_server.store.engine import resolved_url
-from tests.server.district import FILE, district
+from tests.server.district import FILE, district, hello_of
 
 if TYPE_CHECKING:
     from diemcau_server.coordinator import Coordinator
@@ -62,9 +62,15 @@ class Hours:
         self.now = local(12, 2)
         self.lines = Lines()
         self.board = Board.of(config)
+        for point in ALL:
+            self.come(point)
         self.nights = CapacityNights(
             config, self.board, cast("Coordinator", self.lines), store, lambda: self.now
         )
+
+    def come(self, point: str, *, online: bool = True) -> None:
+        """Let a point's agent come, or go."""
+        assert self.board.on_hello(hello_of(point, online=online))
 
     async def look(self, moment: datetime) -> list[tuple[str, ...]]:
         """Return who is asked for at ``moment``."""
@@ -128,6 +134,14 @@ async def test_every_line_is_measured_once_a_night(hours: Hours) -> None:
     assert await hours.look(local(12, 1, 1)) == []
     assert await hours.look(local(12, 12)) == []
     assert await hours.look(local(13, 1)) == [ALL]
+
+
+async def test_an_agent_that_is_away_is_asked_when_it_comes(hours: Hours) -> None:
+    """As all of them are just after the server's start: the night is not lost for them."""
+    hours.come(ALL[0], online=False)
+    assert await hours.look(local(12, 1)) == [ALL[1:]]
+    hours.come(ALL[0])
+    assert await hours.look(local(12, 1, 1)) == [ALL[:1]]
 
 
 async def test_a_restart_in_the_night_measures_nobody_twice(

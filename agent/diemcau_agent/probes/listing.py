@@ -3,7 +3,7 @@
 Settings: ``format`` (``system`` for audio, ``dshow`` for cameras) and ``devices``, a list of
 ``{kind, pattern}`` (pattern None: any). The answer has for number N of the list: ``found.N``,
 ``used.N`` (the device that programs use instead, absent if none) and ``held_by.N`` (who uses it).
-``unknown`` with ``unreachable`` where no sound system answers.
+``unknown`` with ``no_sound_system`` where no sound system answers.
 """
 
 import sys
@@ -32,7 +32,7 @@ def probe(settings: Mapping[str, object]) -> ProbeResult:
     """Say which of the wanted devices are there, used by default, and in use."""
     lists = _cameras() if settings["format"] == "dshow" else _audio()
     if lists is None:
-        return ProbeResult("unknown", ("unreachable",))
+        return ProbeResult("unknown", ("no_sound_system",))
     values: dict[str, ProbeValue] = {}
     for number, wanted in enumerate(cast("list[dict[str, Any]]", settings["devices"])):
         there = lists.get(_CLASSES[wanted["kind"]], [])

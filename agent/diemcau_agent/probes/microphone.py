@@ -21,7 +21,7 @@ from diemcau_agent.signal.limits import SOUND_LIMITS, SoundLimits
 
 CAUSES: Final = frozenset(
     {
-        "missing", "denied", "busy", "unreachable", "muted", "volume_zero", "no_frames",
+        "missing", "denied", "busy", "no_sound_system", "muted", "volume_zero", "no_frames",
         "digital_silence", "too_quiet", "clipping", "hum", "noisy",
     }
 )  # fmt: skip
@@ -60,7 +60,7 @@ def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
         found = find_input(wanted.device)
     except MixerUnreachableError as error:
         note(f"sound system: {error}")
-        return ProbeResult("unknown", ("unreachable",))
+        return ProbeResult("unknown", ("no_sound_system",))
     if found is None:
         return judged(("missing",), {})
     note(f"input: {found.name}")

@@ -24,7 +24,7 @@ from diemcau_agent.signal.limits import ECHO_LIMITS, EchoLimits
 
 CAUSES: Final = frozenset(
     {
-        "missing", "busy", "unreachable", "muted", "volume_zero", "chirp_not_heard",
+        "missing", "busy", "no_sound_system", "muted", "volume_zero", "chirp_not_heard",
         "needs_microphone", "quiet_hours",
     }
 )  # fmt: skip
@@ -58,7 +58,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
         speaker, microphone = find_output(wanted.device), find_input(wanted.microphone)
     except MixerUnreachableError as error:
         note(f"sound system: {error}")
-        return ProbeResult("unknown", ("unreachable",))
+        return ProbeResult("unknown", ("no_sound_system",))
     if speaker is None:
         return judged(("missing",), {})
     note(f"output: {speaker.name}, input: {microphone.name if microphone else None}")

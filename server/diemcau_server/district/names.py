@@ -21,7 +21,14 @@ _HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=_NAME)]
-Devices = tuple[dict[str, Any], ...]
+
+
+def _as_tuple(value: object) -> object:
+    """Take a list for a tuple: behind a validator of ours, types are Python's and strict."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Devices = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_tuple)]
 
 
 class _Section(BaseModel):

@@ -60,7 +60,7 @@ def test_without_a_sound_system_an_unlisted_microphone_is_unknown(
     """It may be a virtual one that only the sound system knows."""
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tree}/nobody")
     answer = _status(tree, "microphone", format="system", device="Poly Trio")
-    assert answer == ("unknown", ("unreachable",))
+    assert answer == ("unknown", ("no_sound_system",))
 
 
 def test_what_cannot_be_listed_is_not_applicable(tree: Path) -> None:
