@@ -16,8 +16,8 @@ from tests.usage import Terminal
          "lỗi: Không có lệnh chek. Hiện có: run, status, check, accept, doctor, log, opening. "
          "Xem: diemcau-agent --help\n"),
         (["chek"], "en_US.UTF-8",
-         "error: There is no command chek. There are: run, status, check, accept, doctor, log, opening. "
-         "See: diemcau-agent --help\n"),
+         "error: There is no command chek. There are: run, status, check, accept, doctor, log, "
+         "opening. See: diemcau-agent --help\n"),
         (["status", "--jsn", "--lang=en"], "C.UTF-8",
          "error: There is no option --jsn. Did you mean: --json? "
          "See: diemcau-agent status --help\n"),

@@ -268,9 +268,12 @@ def doctor(
 )
 def init(
     context: typer.Context,
-    names: Annotated[Path, typer.Argument(metavar="NAMES", help=mark("The file of names (YAML)"))],
+    names: Annotated[
+        Path, typer.Argument(metavar=mark("NAMES"), help=mark("The file of names (YAML)"))
+    ],
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help=mark("An empty folder, or one to be made"))
+        Path,
+        typer.Argument(metavar=mark("FOLDER"), help=mark("An empty folder, or one to be made")),
     ],
     lang: LangOption = None,
 ) -> None:

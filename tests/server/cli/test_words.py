@@ -91,6 +91,9 @@ def test_help_holds_no_english(command: Command) -> None:
     _, report, _ = command("report", "--help")
     assert "Cách dùng: diemcau report [TÙY CHỌN] {MÃ_LƯỢT_ĐO} [ĐIỂM]...\n" in report
     assert "\n  MÃ_LƯỢT_ĐO  Mã lượt đo  [bắt buộc]\n  ĐIỂM        Điểm cầu" in report
+    assert command("init", "--help")[1].startswith(
+        "Cách dùng: diemcau init [TÙY CHỌN] {TÊN} {THƯ_MỤC}\n"
+    )
 
 
 def test_english_help_keeps_its_own_words(command: Command) -> None:
