@@ -9,18 +9,19 @@ import types
 from collections.abc import Mapping, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from diemcau_agent import __version__
-from diemcau_agent.config import AgentConfig, load_config
 from diemcau_agent.errors import AgentError, ExitCode, UsageError
 from diemcau_agent.probes.table import probe_names
-from diemcau_agent.statedirectory import check_state_directory, held_state_directory
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError
 from diemcau_contract.logs import LOG_FORM, LOG_FORMS, start_log
 from diemcau_contract.mistakes import unreadable_text
+
+if TYPE_CHECKING:
+    from diemcau_agent.config import AgentConfig
 
 LOG_BYTES: Final = 5_000_000
 """Ours: weeks of a room's events, and no more of its disk than twice this."""
@@ -70,6 +71,7 @@ _HELP: Final[Mapping[str, Text]] = {
         "log to this file (at most 5 MB and one older file) instead of standard error",
     ),
     "verbose": Text("ghi nhật ký chi tiết", "log details"),
+    "probe": Text("MỤC", "PROBE"),
     "probes": Text("{names} (bỏ trống: tất cả)", "{names} (none: all)"),
     "explain": Text(
         "in số đo và nhật ký của từng phép kiểm tra", "print the numbers and the log of each probe"
@@ -120,7 +122,9 @@ def default_config(environment: Mapping[str, str]) -> Path:
 
 
 def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
-    def load() -> AgentConfig:
+    from diemcau_agent.config import load_config  # noqa: PLC0415  # only where its libraries are
+
+    def load() -> "AgentConfig":
         return load_config(parsed.config or default_config(os.environ))
 
     if parsed.command == "doctor":
@@ -132,13 +136,16 @@ def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
     return _run_with(config, parsed, asked or config.language)
 
 
-def _run_with(config: AgentConfig, parsed: argparse.Namespace, language: Language) -> ExitCode:
+def _run_with(config: "AgentConfig", parsed: argparse.Namespace, language: Language) -> ExitCode:
     match parsed.command:
         case "run" if parsed.check_only:
+            from diemcau_agent.statedirectory import check_state_directory  # noqa: PLC0415  # as above
+
             check_state_directory(config)
             print(_say("valid", language))
         case "run":
             from diemcau_agent.app import run_agent  # noqa: PLC0415  # MQTT only where it is used
+            from diemcau_agent.statedirectory import held_state_directory  # noqa: PLC0415  # as above
 
             with held_state_directory(config):
                 run_agent(config)
@@ -178,12 +185,13 @@ def _parser(language: Language) -> SpokenParser:
 
     parser = SpokenParser(language=language, prog="diemcau-agent", description=say("description"))
     parser.add_version(__version__)
+    parser.add_language(say("lang"))
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add_command(name: str) -> SpokenParser:
         command = commands.add_parser(name, help=say(name), language=language)
         command.add_argument("--config", type=Path, metavar="F", help=say("config"))
-        command.add_argument("--lang", choices=("vi", "en"), help=say("lang"))
+        command.add_language(say("lang"))
         command.add_argument("--verbose", action="store_true", help=say("verbose"))
         return command
 
@@ -203,7 +211,7 @@ def _parser(language: Language) -> SpokenParser:
     for name in ("check", "accept"):
         check = add_command(name)
         asked = say("probes").format(names=names)
-        check.add_argument("probes", nargs="*", metavar="PROBE", help=asked)
+        check.add_argument("probes", nargs="*", metavar=say("probe"), help=asked)
         for flag in ("json", "explain", "yes"):
             check.add_argument(f"--{flag}", action="store_true", help=say(flag))
     for name in ("doctor", "log"):
@@ -257,4 +265,6 @@ def _show_faults(language: Language) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from diemcau_agent.entry import agent
+
+    agent()

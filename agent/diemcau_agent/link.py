@@ -12,13 +12,13 @@ import socket
 import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
+from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 from pydantic import BaseModel
 
 from diemcau_agent.config import AgentConfig, Broker
@@ -41,6 +41,15 @@ GOODBYE_SECONDS: Final = 2.0
 ARRIVAL_SECONDS: Final = 2.0
 """How long a message that must not arrive is waited for: many times the round trip of any line."""
 _CONNECT_SECONDS: Final = 3.0
+UNANSWERED_REPORTS: Final = 3
+"""As many intervals as the server waits for a report before it calls a point silent (SPEC 3.3)."""
+_FAULTS: Final[Sequence[tuple[type[BaseException], LinkFault]]] = (
+    (socket.gaierror, LinkFault.UNKNOWN_HOST),
+    (ConnectionRefusedError, LinkFault.NOT_LISTENING),
+    (OSError, LinkFault.UNREACHABLE),
+    (MqttCodeError, LinkFault.CUT),
+)
+"""The first that fits. The library's own code says no more than that the session has ended."""
 _LOGIN_REFUSED: Final = frozenset({4, 5, 134, 135})
 """CONNACK codes of MQTT 3.1.1 section 3.2.2.3, and what the library turns them into."""
 
@@ -91,12 +100,26 @@ class Link:
         self._warned = False
         self.connections = 0
         self.problem: LinkProblem | None = None
-        """Why there is no session, in words; None while there is one."""
+        """Why there is no contact with the hub, in words; None while there is."""
+        self._unanswered = 0
 
     @property
     def up(self) -> bool:
         """Whether there is a session right now."""
         return self._client is not None
+
+    def expect_answer(self) -> None:
+        """Note that a report is due to be acknowledged; several without a word are a problem.
+
+        A point that the server does not know is never acknowledged (SPEC 3.3), and neither the
+        broker nor the session shows it.
+        """
+        if not self.up:
+            return
+        self._unanswered += 1
+        if self._unanswered == UNANSWERED_REPORTS:
+            point = f"{self._config.hub}/{self._config.point}"
+            self._set_problem(LinkProblem(LinkFault.NO_ANSWER, self._config.broker, point))
 
     @property
     def reconnects_total(self) -> int:
@@ -205,6 +228,7 @@ class Link:
             level = logging.WARNING if self._ignored[error.reason] == 1 else logging.DEBUG
             _log.log(level, "message on %s ignored: %s", topic[:200], error.detail)
             return
+        self._note_answer()
         listener.on_message(message)
 
     def _read(self, topic: str, payload: object) -> DownMessage:
@@ -217,18 +241,28 @@ class Link:
 
     def _note(self, error: Exception) -> None:
         fault = _fault(error, tls=self._config.broker.tls)
-        changed = self.problem is None or self.problem.fault is not fault
-        self.problem = LinkProblem(fault, self._config.broker, _reason(error))
-        text = self.problem.text().in_language(self._config.language)
+        self._set_problem(LinkProblem(fault, self._config.broker, _reason(error)))
+
+    def _set_problem(self, problem: LinkProblem) -> None:
+        changed = self.problem is None or self.problem.fault is not problem.fault
+        self.problem = problem
+        text = problem.text().in_language(self._config.language)
         if changed or not self._warned:
             _log.warning("%s", text)
         else:
             _log.debug("%s", text)
         self._warned = True
 
+    def _note_answer(self) -> None:
+        self._unanswered = 0
+        if self.problem is not None:
+            self.problem = None
+            _log.info("the hub's server answers")
+
     def _note_up(self, number: int) -> None:
         broker = self._config.broker
         self.problem = None
+        self._unanswered = 0
         self._warned = False
         _log.info("connected to %s:%d (session %d)", broker.host, broker.port, number)
 
@@ -336,10 +370,4 @@ def _fault(error: BaseException, *, tls: bool) -> LinkFault:
     # A broker that speaks no TLS answers the handshake by hanging up.
     if isinstance(cause, ssl.SSLError) or (tls and isinstance(cause, ConnectionResetError)):
         return LinkFault.TLS
-    if isinstance(cause, socket.gaierror):
-        return LinkFault.UNKNOWN_HOST
-    if isinstance(cause, ConnectionRefusedError):
-        return LinkFault.NOT_LISTENING
-    if isinstance(cause, TimeoutError | OSError):
-        return LinkFault.UNREACHABLE
-    return LinkFault.LOST
+    return next((fault for kind, fault in _FAULTS if isinstance(cause, kind)), LinkFault.LOST)

@@ -1,4 +1,4 @@
-"""Why there is no session with the broker, and what to check first, in both languages."""
+"""Why there is no contact with the hub, and what to check first, in both languages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ class LinkFault(StrEnum):
     LOGIN_REFUSED = "login_refused"
     REFUSED = "refused"
     TLS = "tls"
+    CUT = "cut"
     LOST = "lost"
+    NO_ANSWER = "no_answer"
+    """The broker is reached, and the hub's server says nothing through it."""
 
 
 _WORDS: Final[Mapping[LinkFault, Text]] = {
@@ -52,16 +55,30 @@ _WORDS: Final[Mapping[LinkFault, Text]] = {
         "the secure connection (TLS) with {host}:{port} failed ({reason}): check ca_file, the "
         "host name in broker.url and this PC's clock",
     ),
+    LinkFault.CUT: Text(
+        "kết nối với máy chủ {host}:{port} bị ngắt: chương trình sẽ tự kết nối lại; nếu lặp lại "
+        "nhiều lần, kiểm tra dây mạng và báo huyện kiểm tra máy chủ MQTT",
+        "the connection with {host}:{port} was cut: it is made again by itself; if that happens "
+        "again and again, check the network cable and ask the hub to check its MQTT broker",
+    ),
     LinkFault.LOST: Text(
         "mất kết nối với máy chủ {host}:{port} ({reason}): chương trình sẽ tự kết nối lại",
         "the connection with {host}:{port} was lost ({reason}): it is made again by itself",
+    ),
+    LinkFault.NO_ANSWER: Text(
+        "đã kết nối {host}:{port} nhưng máy chủ huyện không trả lời điểm cầu {reason}: kiểm tra "
+        "hub và point trong tệp cấu hình; nếu đúng, báo huyện xem diemcau-server có đang chạy và "
+        "có điểm cầu này trong cấu hình không",
+        "connected to {host}:{port}, but the hub's server does not answer the point {reason}: "
+        "check hub and point in the agent's file; if they are right, ask the hub whether "
+        "diemcau-server runs and has this point in its configuration",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LinkProblem:
-    """One failure; ``reason`` is the system's own wording."""
+    """One failure; ``reason`` is the system's own wording, or which point is not answered."""
 
     fault: LinkFault
     broker: Broker

@@ -160,6 +160,7 @@ class Reporter:
         kept = OutboxReport(self._boot.boot_id, self._seq, time.time(), encode(report))
         await asyncio.to_thread(self._outbox.add, kept)
         self._on_report(kept.key)
+        self._link.expect_answer()
         self._last = self._status(devices, host, outbox)
         await self._write_status(self._last)
         self._cycle_seconds = time.monotonic() - started
@@ -202,7 +203,7 @@ class Reporter:
             interval_seconds=self._interval_seconds,
             reports=self._seq,
             link=LinkStatus(
-                connected=self._link.up,
+                connected=self._link.up and problem is None,
                 problem=Sentence(vi=text.vi, en=text.en) if text else None,
                 reconnects_total=self._link.reconnects_total,
             ),

@@ -34,7 +34,7 @@ class Sentence(_Frozen):
 
 
 class LinkStatus(_Frozen):
-    """The session with the broker."""
+    """The contact with the hub: a session with the broker through which its server answers."""
 
     connected: bool
     problem: Sentence | None = None

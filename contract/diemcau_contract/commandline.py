@@ -4,6 +4,7 @@ Nothing is printed here but what argparse prints itself for ``--help`` and ``--v
 """
 
 import argparse
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -18,6 +19,9 @@ _OPTIONS: Final = "Tùy chọn"
 _HELP: Final = "hiện trợ giúp này rồi thoát"
 _VERSION: Final = Text("hiện phiên bản rồi thoát", "show the version and exit")
 
+_NEAR: Final = 0.7
+"""How alike options must be (0 to 1) to be offered; two dashes make short ones rather alike."""
+_UNKNOWN_OPTION: Final = r"unrecognized arguments: (?P<name>-[^\s=]+).*"
 _MISTAKES: Final[Sequence[tuple[str, Text]]] = (
     (
         r"the following arguments are required: command",
@@ -28,8 +32,12 @@ _MISTAKES: Final[Sequence[tuple[str, Text]]] = (
         Text("Thiếu {names}.", "{names} is missing."),
     ),
     (
-        r"argument command: invalid choice: (['\"])(?P<name>.*?)\1.* \(choose from .+\)",
-        Text("Không có lệnh {name}.", "There is no command {name}."),
+        r"argument command: invalid choice: (['\"])(?P<name>.*?)\1.* "
+        r"\(choose from (?P<allowed>.+)\)",
+        Text(
+            "Không có lệnh {name}. Hiện có: {allowed}.",
+            "There is no command {name}. There are: {allowed}.",
+        ),
     ),
     (
         r"argument (?P<name>\S+): invalid choice: .* \(choose from (?P<allowed>.+)\)",
@@ -54,7 +62,7 @@ _MISTAKES: Final[Sequence[tuple[str, Text]]] = (
         ),
     ),
     (
-        r"unrecognized arguments: (?P<name>-[^\s=]+).*",
+        _UNKNOWN_OPTION,
         Text("Không có tùy chọn {name}.", "There is no option {name}."),
     ),
     (
@@ -130,6 +138,21 @@ class SpokenParser(argparse.ArgumentParser):
             for action in self._actions:
                 action.help = _HELP
 
+    def add_language(self, words: str) -> None:
+        """Add ``--lang``, whose value ``wanted_language`` has found already; ``words`` are help.
+
+        A program and each of its commands have it, so that it may stand before or after the
+        command.
+        """
+        self.add_argument("--lang", choices=("vi", "en"), help=words)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # noqa: ANN401  # argparse's own
+        """Parse; what nobody knows is a mistake of the command that was given it."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def add_version(self, version: str) -> None:
         """Add ``--version``, which prints the program's name and ``version``."""
         shown = f"{self.prog} {version}"
@@ -139,7 +162,17 @@ class SpokenParser(argparse.ArgumentParser):
     def error(self, message: str) -> Never:
         """Raise CommandLineError with the mistake and where help is."""
         mistake, command = usage_text(message), f"{self.prog} --help"
+        if found := re.fullmatch(_UNKNOWN_OPTION, message, re.DOTALL):
+            mistake = self._with_near(mistake, found["name"])
         raise CommandLineError(Text(f"{mistake.vi} Xem: {command}", f"{mistake.en} See: {command}"))
+
+    def _with_near(self, mistake: Text, name: str) -> Text:
+        near = ", ".join(difflib.get_close_matches(name, self._option_string_actions, cutoff=_NEAR))
+        if not near:
+            return mistake
+        return Text(
+            f"{mistake.vi} Có phải ý bạn là: {near}?", f"{mistake.en} Did you mean: {near}?"
+        )
 
 
 class _VietnameseFormatter(argparse.HelpFormatter):

@@ -12,7 +12,6 @@ from diemcau_contract.commandline import SpokenParser, wanted_language
 from diemcau_contract.errors import CommandLineError, DocumentError
 from diemcau_contract.logs import LOG_FORM, LOG_FORMS, start_log
 from diemcau_server import __version__
-from diemcau_server.app import run_server
 from diemcau_server.config import ServerConfig, load_config
 from diemcau_server.errors import ServerError
 
@@ -64,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(config: ServerConfig, ready_file: Path | None, language: Language) -> int:
+    from diemcau_server.app import run_server  # noqa: PLC0415  # only where its libraries are
+
     try:
         asyncio.run(run_server(config, ready_file))
     except ServerError as error:
@@ -88,6 +89,7 @@ def _tell_problems(error: DocumentError, language: Language) -> int:
 def _parser(language: Language) -> SpokenParser:
     parser = SpokenParser(language=language, prog=_NAME, description=_say("about", language))
     parser.add_version(__version__)
+    parser.add_language(_say("lang", language))
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help=_say("run", language), language=language)
     run.add_argument(
@@ -103,7 +105,7 @@ def _parser(language: Language) -> SpokenParser:
         help=LOG_FORM.in_language(language),
     )
     run.add_argument("--verbose", action="store_true", help=_say("verbose", language))
-    run.add_argument("--lang", choices=("vi", "en"), help=_say("lang", language))
+    run.add_language(_say("lang", language))
     return parser
 
 
@@ -112,4 +114,6 @@ def _say(key: str, language: Language) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from diemcau_server.entry import server
+
+    server()

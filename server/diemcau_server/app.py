@@ -190,7 +190,7 @@ class Server:
         url = resolved_url(config.store.url, config.state_directory, config.store_password)
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
-        self._board.restore(await store.restored())
+        self._board.restore(await store.restored(), datetime.now(UTC))
         self._board.hub_lines.update(await store.hub_lines())
         return store
 

@@ -145,6 +145,8 @@ class Board:
     default_profile: str = ""
     hub_names: Mapping[str, str] = field(default_factory=dict)
     hub_lines: dict[str, JudgedHubLine] = field(default_factory=dict)
+    listening_since: datetime | None = None
+    """When the server began to hear reports; before that nobody could be silent."""
 
     @classmethod
     def of(cls, config: ServerConfig) -> "Board":
@@ -167,8 +169,11 @@ class Board:
                 board.records[key] = PointRecord(point, sessions=own)
         return board
 
-    def restore(self, restored: Iterable[Restored]) -> None:
-        """Take what the store remembers; points that the file no longer names are left out."""
+    def restore(self, restored: Iterable[Restored], now: datetime) -> None:
+        """Take at the server's start what the store remembers, of points that the file names."""
+        self.listening_since = now
+        for known in self.records.values():
+            known.version += 1
         for item in restored:
             record = self.records.get(item.key)
             if record is not None:
@@ -177,7 +182,6 @@ class Board:
                 record.judged = item.judged
                 record.capacity = item.capacity
                 record.capacity_tried_at = item.capacity_tried_at
-                record.version += 1
 
     def on_hello(self, hello: Hello) -> bool:
         """Take a birth or a last will; return whether it was believed.
@@ -290,8 +294,11 @@ class Board:
         report = record.report if fresh else None
         judged = _still_valid(record.judged, now)
         verdict, cause, action = _joined(report, judged, self.limits)
+        awaited = not fresh and self._is_awaited(record, now)
+        if awaited:
+            verdict, cause, action = Verdict.UNKNOWN, None, _AWAITED_ACTION
         state = state_of(
-            record.section, seen=record.last_report_at is not None, fresh=fresh,
+            record.section, seen=record.last_report_at is not None, fresh=fresh or awaited,
             testing=record.testing, verdict=verdict, now=now,
         )  # fmt: skip
         if state is PointState.SILENT:
@@ -321,9 +328,12 @@ class Board:
     def stays_until(self, record: PointRecord, now: datetime) -> datetime:
         """Return until when a point's view stays as it is at ``now`` while nothing is heard."""
         moments = [record.section.maintenance_until]
-        if record.last_report_at is not None:
-            silent = timedelta(seconds=self.silent_after_seconds(record.report))
-            moments.append(record.last_report_at + silent)
+        silent = timedelta(seconds=self.silent_after_seconds(record.report))
+        moments += [
+            heard + silent
+            for heard in (record.last_report_at, self.listening_since)
+            if heard is not None
+        ]
         if record.judged is not None:
             moments.append(record.judged.judged_at + timedelta(seconds=VERDICT_VALID_SECONDS))
         if record.capacity is not None:
@@ -337,6 +347,13 @@ class Board:
         if record.last_report_at is None:
             return False
         age = (now - record.last_report_at).total_seconds()
+        return age <= self.silent_after_seconds(record.report)
+
+    def _is_awaited(self, record: PointRecord, now: datetime) -> bool:
+        """Tell whether the server runs too shortly for a missing report to mean anything."""
+        if self.listening_since is None:
+            return False
+        age = (now - self.listening_since).total_seconds()
         return age <= self.silent_after_seconds(record.report)
 
 
@@ -378,6 +395,10 @@ _SILENT_ACTION = Text(
     "Gọi điểm cầu: kiểm tra máy tính đã bật, dây mạng đã cắm và chương trình diemcau-agent "
     "đang chạy.",
     "Call the room: see that the PC is on, its cable is in and diemcau-agent runs.",
+)
+_AWAITED_ACTION = Text(
+    "Máy chủ vừa khởi động lại: chờ điểm cầu kết nối lại và báo về.",
+    "The server has just been started again: wait until the point is back and reports.",
 )
 _TEST_FIRST = Text(
     "Chưa kiểm tra trong 12 giờ qua: chạy diemcau test-line trước phiên họp.",

@@ -128,6 +128,31 @@ async def test_a_login_that_the_brokers_password_file_refuses(
         await until_left(tmp_path / "state", lambda status: status.link.connected)
 
 
+async def test_a_point_that_the_hub_does_not_know(broker: Mosquitto, tmp_path: Path) -> None:
+    """Reports that nobody acknowledges: status and log tell to check hub and point."""
+    config = write_config(tmp_path, broker.port)
+    at = f"127.0.0.1:{broker.port}"
+    sentences = {
+        "vi": f"đã kết nối {at} nhưng máy chủ huyện không trả lời điểm cầu bu-dang/bom-bo: kiểm "
+        "tra hub và point trong tệp cấu hình; nếu đúng, báo huyện xem diemcau-server có đang chạy "
+        "và có điểm cầu này trong cấu hình không",
+        "en": f"connected to {at}, but the hub's server does not answer the point bu-dang/bom-bo: "
+        "check hub and point in the agent's file; if they are right, ask the hub whether "
+        "diemcau-server runs and has this point in its configuration",
+    }
+    async with running_hub(broker.port) as hub, agent_process(config) as agent:
+        hub.acknowledges = False
+        await hub.wait_for(Hello)
+        await hub.say(Down.SETTINGS, settings(1))
+        await until_left(tmp_path / "state", lambda status: status.link.problem is not None)
+        for language in LANGUAGES:
+            name, todo = LINK[language]
+            await says_bad(config, language, (name, sentences[language], todo))
+        assert sentences["vi"] in agent.log.read_text(encoding="utf-8")
+        hub.acknowledges = True
+        await until_left(tmp_path / "state", lambda status: status.link.connected)
+
+
 FIREWALL_WHY = {
     "vi": "Lý do thường gặp: Tường lửa trên máy hoặc trên thiết bị mạng chưa mở cổng UDP.",
     "en": "Likely why: A firewall on the PC or in the network does not let the UDP port through.",

@@ -87,6 +87,22 @@ async def test_a_broker_that_comes_back_gets_a_new_session(
         assert link.reconnects_total >= 1
 
 
+async def test_a_session_that_is_cut_is_told_in_plain_words(
+    broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker ends the session: the log says so, without the library's code for it."""
+    async with running_link(agent_config(tmp_path, broker.port)) as (link, _):
+        await until(lambda: link.up)
+        broker.stop()
+        await until(lambda: not link.up and bool(caplog.messages))
+    (first, *_) = (one.getMessage() for one in caplog.records if one.levelname == "WARNING")
+    assert first == (
+        f"kết nối với máy chủ 127.0.0.1:{broker.port} bị ngắt: chương trình sẽ tự kết nối lại; "
+        "nếu lặp lại nhiều lần, kiểm tra dây mạng và báo huyện kiểm tra máy chủ MQTT"
+    )
+    assert "code:" not in caplog.text
+
+
 async def test_what_is_no_message_of_the_hub_is_counted(
     broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

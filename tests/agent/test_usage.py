@@ -12,11 +12,17 @@ from tests.usage import Terminal
          "lỗi: Tùy chọn --config cần một giá trị. Xem: diemcau-agent run --help\n"),
         (["run", "--lang", "fr"], "en_US.UTF-8",
          "lỗi: --lang: giá trị sai; cho phép: vi, en. Xem: diemcau-agent run --help\n"),
-        (["chek"], "C.UTF-8", "lỗi: Không có lệnh chek. Xem: diemcau-agent --help\n"),
+        (["chek"], "C.UTF-8",
+         "lỗi: Không có lệnh chek. Hiện có: run, status, check, accept, doctor, log, opening. "
+         "Xem: diemcau-agent --help\n"),
         (["chek"], "en_US.UTF-8",
-         "error: There is no command chek. See: diemcau-agent --help\n"),
+         "error: There is no command chek. There are: run, status, check, accept, doctor, log, "
+         "opening. See: diemcau-agent --help\n"),
         (["status", "--jsn", "--lang=en"], "C.UTF-8",
-         "error: There is no option --jsn. See: diemcau-agent --help\n"),
+         "error: There is no option --jsn. Did you mean: --json? "
+         "See: diemcau-agent status --help\n"),
+        (["--lang", "en", "run", "--config"], "C.UTF-8",
+         "error: Option --config needs a value. See: diemcau-agent run --help\n"),
     ],
 )  # fmt: skip
 def test_a_mistake_on_the_command_line(
@@ -31,7 +37,9 @@ def test_the_version(terminal: Terminal) -> None:
     assert terminal.run(main, ["--version"]) == (0, f"diemcau-agent {__version__}\n", "")
 
 
-COMMANDS = [[], ["run"], ["status"], ["check"]]
+COMMANDS = [
+    [], ["run"], ["status"], ["check"], ["accept"], ["doctor"], ["log"], ["opening"],
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

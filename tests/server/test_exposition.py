@@ -98,7 +98,7 @@ def happen(
         board.test_began("bu-dang", [point])
     elif what == "restore":
         at = now - timedelta(seconds=100 * ratio)
-        board.restore([Restored(PointKey("bu-dang", point), at, report(number), None, None)])
+        board.restore([Restored(PointKey("bu-dang", point), at, report(number), None, None)], now)
     elif what == "capacity":
         found = LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"))
         board.capacity_measured("bu-dang", point, found)

@@ -144,6 +144,21 @@ async def test_measurements_end_with_their_report(board: Board, clock: Clock) ->
     assert again[of_point("device_ok", kind="camera", role="main")] == 1.0
 
 
+async def test_a_point_awaited_after_the_servers_start_is_not_ready(
+    board: Board, clock: Clock
+) -> None:
+    """Neither ready nor silent, without measured values; silent when its time is over."""
+    metrics = Metrics(board, clock)
+    measured = tuple(family.name for family in REPORTED)
+    board.restore([], NOW + timedelta(seconds=200))
+    for seconds, state in ((201, "unknown"), (291, "silent")):
+        clock.now = NOW + timedelta(seconds=seconds)
+        found = samples(await scraped(metrics))
+        assert found[of_point("point_state", state=state)] == 1.0
+        assert found[of_point("point_ready")] == 0.0
+        assert not [name for name, _ in found if name.startswith(measured)]
+
+
 async def test_dropped_packets_are_counted_over_restarts(board: Board, clock: Clock) -> None:
     """Every reason starts at 0; a total that falls means a new process; its counts are added."""
     metrics = Metrics(board, clock)
@@ -195,7 +210,7 @@ async def test_a_restart_brings_back_nothing_that_has_ended(tmp_path: Path, cloc
         at = NOW - timedelta(seconds=age_seconds)
         judged = Judged("t", NOW - timedelta(hours=13), Verdict.READY, None, Text("", ""))
         old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"))
-        board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)])
+        board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)], NOW)
         found = samples(await scraped(Metrics(board, clock)))
         assert found[of_point("agent_last_report_timestamp_seconds")] == at.timestamp()
         assert found[of_point("point_ready")] == 0.0

@@ -152,7 +152,7 @@ async def test_a_restart_in_the_night_measures_nobody_twice(
     capacity = found(local(12, 1))
     await store.save_capacity("bu-dang", "bom-bo", capacity)
     later = Hours(district(tmp_path, FILE_AT_NIGHT), store)
-    later.board.restore(await store.restored())
+    later.board.restore(await store.restored(), local(12, 1))
 
     assert later.board.capacities("bu-dang") == {"bom-bo": capacity}
     assert await later.look(local(12, 1, 5)) == []

@@ -80,7 +80,12 @@ def test_named_points_win_over_the_session(tmp_path: Path) -> None:
             ("h323-720p",),
             "Không có cấu hình đo '720p'. Có phải ý bạn là: h323-720p?",
         ),
-        ({"profile": "zzz"}, "unknown_profile", (), "Không có cấu hình đo 'zzz'."),
+        (
+            {"profile": "zzz"},
+            "unknown_profile",
+            (),
+            "Không có cấu hình đo 'zzz'. Hiện có: light, h323-720p.",
+        ),
         (
             {"points": ("tho-son",)},
             "invalid",
@@ -128,8 +133,27 @@ def test_every_unknown_point_is_named(tmp_path: Path) -> None:
     assert caught.value.near == ("bom-bo", "duc-lieu")
     assert caught.value.text.en == (
         "There is no point 'bombo'. Did you mean: bom-bo? There is no point 'zzz'. "
-        "There is no point 'duc-liu'. Did you mean: duc-lieu?"
+        "There is no point 'duc-liu'. Did you mean: duc-lieu? "
+        "There are: bom-bo, dak-nhau, duc-lieu, tho-son, phu-son."
     )
+
+
+def test_a_point_answers_to_the_name_that_tables_print(tmp_path: Path) -> None:
+    """In any case, with or without diacritics."""
+    for given in (("Xã Bom Bo", "XÃ ĐỨC LIỄU"), ("xa bom bo", "xa duc lieu")):
+        assert ids(chosen(tmp_path, points=given)) == ["bom-bo", "duc-lieu"]
+
+
+def test_a_long_list_of_what_there_is_is_cut(tmp_path: Path) -> None:
+    """Twenty ids are listed, the others counted."""
+    more = "".join(f"      - {{id: them-{number}, name: T{number}}}\n" for number in range(17))
+    text = FILE.replace("    points:\n", f"    points:\n{more}", 1)
+
+    with pytest.raises(SelectionError) as caught:
+        select(district(tmp_path, text), Wanted("An", points=("zzz",)), NOW)
+
+    assert caught.value.text.vi.endswith(", bom-bo, dak-nhau, duc-lieu và 2 điểm cầu khác.")
+    assert caught.value.text.en.endswith(", bom-bo, dak-nhau, duc-lieu and 2 more.")
 
 
 def test_a_meet_session_has_no_points_to_test(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, Hello
 from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
 from diemcau_server.figures import ProbeTotals
-from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView
+from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView, Restored
 from tests.server.district import FILE, district, hello_of
 from tests.server.reports import BOOT, NOW, ended_test, line, report, small_config
 
@@ -97,6 +97,26 @@ def test_a_long_interval_gives_a_long_patience(board: Board) -> None:
     board.on_report(report(1, interval_seconds=300.0), NOW)
     assert view(board, 899).state is not PointState.SILENT
     assert view(board, 901).state is PointState.SILENT
+
+
+def test_a_server_that_has_just_started_calls_nobody_silent(board: Board) -> None:
+    """Agents get as long to come back as they may be silent; until then nothing is known."""
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
+    (judged,) = [board.records[KEY].judged]
+    board.restore([Restored(KEY, NOW, report(1), judged)], NOW + timedelta(seconds=200))
+    assert view(board, point="duc-lieu").state is PointState.NEVER_SEEN
+
+    awaited = view(board, 290)
+    assert (awaited.state, awaited.verdict) == (PointState.UNKNOWN, Verdict.UNKNOWN)
+    assert (awaited.report, awaited.cause) == (None, None)
+    assert awaited.action is not None
+    assert awaited.action.vi == "Máy chủ vừa khởi động lại: chờ điểm cầu kết nối lại và báo về."
+    assert view(board, 291).state is PointState.SILENT
+
+    back = NOW + timedelta(seconds=250)
+    board.on_report(report(2, taken_at=back), back)
+    assert view(board, 251).state is PointState.READY
+    assert view(board, 341).state is PointState.SILENT
 
 
 def test_the_watch_alone_never_says_ready(board: Board) -> None:

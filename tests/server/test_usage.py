@@ -16,6 +16,8 @@ from tests.usage import Terminal
         ([], "en_US.UTF-8", "diemcau-server: A command is missing. See: diemcau-server --help\n"),
         (["run", "--lang=en", "--config"], "C.UTF-8",
          "diemcau-server: Option --config needs a value. See: diemcau-server run --help\n"),
+        (["--lang", "en", "run", "--config"], "C.UTF-8",
+         "diemcau-server: Option --config needs a value. See: diemcau-server run --help\n"),
     ],
 )  # fmt: skip
 def test_a_mistake_on_the_command_line(

@@ -1,6 +1,6 @@
 """``python -m diemcau_server.cli`` is ``diemcau``."""
 
-from diemcau_server.cli.main import main
+from diemcau_server.entry import technician
 
 if __name__ == "__main__":
-    main()
+    technician()

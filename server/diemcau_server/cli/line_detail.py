@@ -46,7 +46,7 @@ def facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
     path = evidence.preflight
     if path is not None and path.path_mtu_bytes is not None:
         yield say("Path: packets of up to {size} bytes pass whole", size=path.path_mtu_bytes)
-    for way, name in _ways(say):
+    for way, name in ((Direction.UP, say("Up")), (Direction.DOWN, say("Down"))):
         traffic = evidence.load(way).traffic
         if traffic is None:
             continue

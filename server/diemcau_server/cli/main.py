@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import IO, Annotated, Any, Final, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -30,10 +30,12 @@ from diemcau_server.cli.connection import connection
 from diemcau_server.cli.failure import CommandError, ExitCode
 from diemcau_server.cli.interruption import InterruptedCommand, run_interruptible
 from diemcau_server.cli.language import mark, speech
+from diemcau_server.cli.piped import Trimmed
 from diemcau_server.cli.run import Screen, asker, explain, run_test, show, with_client
 from diemcau_server.cli.usage import usage_sentence
 from diemcau_server.demo.stage import run_demo
 
+_NAME: Final = "diemcau"
 _PIPE_COLUMNS: Final = 120
 """Width of a table that goes into a file or a pipe, unless COLUMNS says otherwise."""
 
@@ -49,11 +51,17 @@ LangOption = Annotated[
 ]
 ServerOption = Annotated[
     str | None,
-    typer.Option("--server", help=mark("Address of the server (or DIEMCAU_SERVER)")),
+    typer.Option(
+        "--server", metavar=mark("ADDRESS"), help=mark("Address of the server (or DIEMCAU_SERVER)")
+    ),
 ]
 TokenOption = Annotated[
     Path | None,
-    typer.Option("--token-file", help=mark("File with the server's token (or DIEMCAU_TOKEN)")),
+    typer.Option(
+        "--token-file",
+        metavar=mark("FILE"),
+        help=mark("File with the server's token (or DIEMCAU_TOKEN)"),
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help=mark("One JSON object on stdout"))]
 ExplainOption = Annotated[
@@ -100,16 +108,24 @@ def _root(
 def run_line_test(
     context: typer.Context,
     points: Annotated[
-        list[str] | None, typer.Argument(metavar="POINT", help=mark("Points (default: all)"))
+        list[str] | None,
+        typer.Argument(metavar=mark("POINT"), help=mark("Points (default: all)")),
     ] = None,
     session: Annotated[
-        str | None, typer.Option("--session", help=mark("Points and profile of this session"))
+        str | None,
+        typer.Option(
+            "--session", metavar=mark("ID"), help=mark("Points and profile of this session")
+        ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", help=mark("Bit rates and limits to judge by"))
+        str | None,
+        typer.Option(
+            "--profile", metavar=mark("ID"), help=mark("Bit rates and limits to judge by")
+        ),
     ] = None,
     hub: Annotated[
-        str | None, typer.Option("--hub", help=mark("Hub, where the server has several"))
+        str | None,
+        typer.Option("--hub", metavar=mark("ID"), help=mark("Hub, where the server has several")),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help=mark("Shorter test, without a full verdict"))
@@ -148,10 +164,10 @@ def run_line_test(
 )
 def report(
     context: typer.Context,
-    test: Annotated[str, typer.Argument(metavar="TEST", help=mark("The test's id"))],
+    test: Annotated[str, typer.Argument(metavar=mark("TEST"), help=mark("The test's id"))],
     points: Annotated[
         list[str] | None,
-        typer.Argument(metavar="POINT", help=mark("Points to explain (default: all)")),
+        typer.Argument(metavar=mark("POINT"), help=mark("Points to explain (default: all)")),
     ] = None,
     as_json: JsonOption = False,
     with_reasons: ExplainOption = False,
@@ -211,7 +227,8 @@ def demo(
         bool, typer.Option("--once", help=mark("End after the test: 0 if all faults were found"))
     ] = False,
     points: Annotated[
-        int, typer.Option("--points", min=1, max=200, help=mark("How many points"))
+        int,
+        typer.Option("--points", metavar="N", min=1, max=200, help=mark("How many points")),
     ] = 16,
     lang: LangOption = None,
 ) -> None:
@@ -251,9 +268,12 @@ def doctor(
 )
 def init(
     context: typer.Context,
-    names: Annotated[Path, typer.Argument(metavar="NAMES", help=mark("The file of names (YAML)"))],
+    names: Annotated[
+        Path, typer.Argument(metavar=mark("NAMES"), help=mark("The file of names (YAML)"))
+    ],
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help=mark("An empty folder, or one to be made"))
+        Path,
+        typer.Argument(metavar=mark("FOLDER"), help=mark("An empty folder, or one to be made")),
     ],
     lang: LangOption = None,
 ) -> None:
@@ -273,14 +293,15 @@ def run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         outcome = command.main(
-            args=list(arguments), prog_name="diemcau", standalone_mode=False, obj=screen
+            args=list(arguments), prog_name=_NAME, standalone_mode=False, obj=screen
         )
     except CommandError as error:
         return _fail(screen, error.sentence, error.code)
     except InterruptedCommand as interrupted:
         return interrupted.code
     except typer.TyperException as error:
-        hint = say("See: {command}", command="diemcau --help")
+        place = getattr(getattr(error, "ctx", None), "command_path", _NAME)
+        hint = say("See: {command}", command=f"{place} --help")
         return _fail(screen, f"{usage_sentence(error, say)} {hint}", ExitCode.USAGE)
     except typer.Abort:
         return ExitCode.INTERRUPTED
@@ -315,8 +336,10 @@ def _fail(screen: Screen, sentence: str, code: ExitCode) -> ExitCode:
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _PIPE_COLUMNS
+    if not console.is_terminal:
+        console.file = cast("IO[str]", Trimmed(console.file))
+        if "COLUMNS" not in os.environ:
+            console.width = _PIPE_COLUMNS
     return console
 
 

@@ -1,6 +1,7 @@
 """A running test on standard error: a live table on a terminal, plain lines elsewhere."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -11,9 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from diemcau_contract.words import Status
 from diemcau_server.cli.answers import PointProgress, Progress, Started, Step
 from diemcau_server.cli.collation import vietnamese_key
-from diemcau_server.cli.language import Speech
+from diemcau_server.cli.language import Speech, mark
 from diemcau_server.cli.wording import (
     COLOURS,
     PHASES,
@@ -28,9 +30,17 @@ from diemcau_server.cli.wording import (
 
 _REFRESHES_PER_SECOND: Final = 4
 _BAR_CELLS: Final = 5
-_FIGURE_CELLS: Final = 8
-_STEP_CELLS: Final = 19
+_FIGURE_CELLS: Final = 7
 _NAME_CELLS: Final = 24
+_BAR_FROM_CELLS: Final = 120
+"""A narrower terminal gives the bars' cells to what is said of devices and verdicts."""
+_WHOLE_FROM_CELLS: Final = 96
+"""Below, the words of devices and verdict would stand one under the other."""
+_WORDY: Final = {"Devices": 4, "Verdict": 5}
+"""Columns of words, and how they share what the others leave."""
+_PHASE_CELLS: Final = 10
+_HEADING_LINES: Final = 6
+_GAP: Final = "  "
 
 
 class ProgressView(Protocol):
@@ -62,6 +72,7 @@ class LiveTable:
     """One row a point, redrawn in place; it leaves nothing behind when the test ends."""
 
     def __init__(self, console: Console, started: Started, say: Speech) -> None:
+        self._console = console
         self._started = started
         self._say = say
         self._live = Live(
@@ -85,8 +96,10 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         """Draw the newest progress."""
-        heading = _heading(progress.steps or self._started.steps, progress, self._say)
-        table = live_table(progress.points, self._say)
+        width, height = self._console.size
+        heading = _heading(progress.steps or self._started.steps, progress, width, self._say)
+        layout = Layout.of(width, height, len(progress.points))
+        table = live_table(progress.points, self._say, layout)
         self._live.update(Group(heading, table), refresh=True)
 
 
@@ -147,34 +160,86 @@ class PlainLines:
         self._console.print(line, soft_wrap=True)
 
 
-def live_table(points: Sequence[PointProgress], say: Speech) -> Table:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a terminal has room for."""
+
+    bars: bool
+    """The progress is drawn beside its number."""
+    wrap: bool
+    """Long words go on in further lines."""
+    whole: bool
+    """Round trip and devices have columns; else the verdict's column says what is wrong."""
+
+    @classmethod
+    def of(cls, width: int, height: int, points: int) -> Self:
+        """Return the layout of a terminal; further lines only where all points stay on it."""
+        wrap = 2 * points + _HEADING_LINES <= height
+        return cls(width >= _BAR_FROM_CELLS, wrap, width >= _WHOLE_FROM_CELLS)
+
+    def titles(self) -> tuple[str, ...]:
+        """Return the message ids of the columns."""
+        figures = (mark("RTT"), mark("Loss up"), mark("Loss down"))
+        if self.whole:
+            return (mark("Point"), mark("Step"), *figures, mark("Devices"), mark("Verdict"))
+        return (mark("Point"), mark("Step"), *figures[1:], mark("Verdict"))
+
+
+def live_table(points: Sequence[PointProgress], say: Speech, layout: Layout) -> Table:
     """Return the table of a running test, sorted in Vietnamese order."""
     table = Table(box=None, pad_edge=False, expand=True)
-    table.add_column(say("Point"), no_wrap=True, min_width=_longest(point.name for point in points))
-    table.add_column(say("Step"), no_wrap=True, min_width=_STEP_CELLS)
-    for title in (say("RTT"), say("Loss up"), say("Loss down")):
-        table.add_column(title, justify="right", no_wrap=True, min_width=_FIGURE_CELLS)
-    table.add_column(say("Devices"), no_wrap=True, ratio=1)
-    table.add_column(say("Verdict"), no_wrap=True, ratio=1)
+    name, step, *others = layout.titles()
+    table.add_column(say(name), no_wrap=True, min_width=_longest(point.name for point in points))
+    table.add_column(say(step), no_wrap=True, min_width=_step_cells(bars=layout.bars))
+    for title in others:
+        if title in _WORDY:
+            table.add_column(say(title), no_wrap=not layout.wrap, ratio=_WORDY[title])
+        else:
+            table.add_column(say(title), justify="right", no_wrap=True, min_width=_FIGURE_CELLS)
     for point in sorted(points, key=lambda point: vietnamese_key(point.name)):
-        table.add_row(
-            Text(point.name),
-            Text(_step_cell(point, say)),
-            milliseconds(point.rtt_seconds, say),
-            percent(point.loss_ratio_up, say),
-            percent(point.loss_ratio_down, say),
-            Text(device_words(point.devices, say).replace("\n", ", ")),
-            Text(_short_verdict(point, say), style=COLOURS.get(point.verdict or "", "")),
-        )
+        cells = _cells(point, say, layout)
+        table.add_row(*(cells[title] for title in layout.titles()))
     return table
+
+
+def _cells(point: PointProgress, say: Speech, layout: Layout) -> dict[str, Text]:
+    """Return what is said of a point, by the title of its column."""
+    devices = device_words(point.devices, say)
+    devices = devices if layout.wrap else devices.replace("\n", ", ")
+    verdict = _short_verdict(point, say)
+    faulty = any(device.status in (Status.BAD, Status.WARN) for device in point.devices)
+    if not layout.whole and point.verdict is None and faulty:
+        verdict = devices
+    return {
+        "Point": Text(point.name),
+        "Step": Text(_step_cell(point, say, bars=layout.bars)),
+        "RTT": Text(milliseconds(point.rtt_seconds, say)),
+        "Loss up": Text(percent(point.loss_ratio_up, say)),
+        "Loss down": Text(percent(point.loss_ratio_down, say)),
+        "Devices": Text(devices),
+        "Verdict": Text(verdict, style=COLOURS.get(point.verdict or "", "")),
+    }
 
 
 def _longest(names: Iterable[str]) -> int:
     return min(_NAME_CELLS, max(map(cell_len, names), default=0))
 
 
-def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
-    text = Text()
+def _heading(steps: Sequence[Step], progress: Progress, width: int, say: Speech) -> Text:
+    lines = [Text()]
+    for part in _plan_parts(steps, progress, say):
+        if lines[-1] and lines[-1].cell_len + len(_GAP) + part.cell_len > width:
+            lines.append(Text())
+        lines[-1].append_text(Text.assemble(_GAP if lines[-1] else "", part))
+    clock = say("{elapsed} s gone", elapsed=say.number(progress.elapsed_seconds))
+    if progress.remaining_seconds is not None:
+        left = say("{left} s left", left=say.number(max(0.0, progress.remaining_seconds)))
+        clock = f"{clock}, {left}"
+    return Text("\n").join([*lines, Text(f"{clock}\n")])
+
+
+def _plan_parts(steps: Sequence[Step], progress: Progress, say: Speech) -> Iterator[Text]:
+    """Yield what is done, what runs and what comes; none of them is broken over two lines."""
     over = progress.phase in {"judging", "capacity"}
     current = None if over else progress.step
     for kind, first, beyond in _phases(steps):
@@ -185,16 +250,9 @@ def _heading(steps: Sequence[Step], progress: Progress, say: Speech) -> Text:
         words = f"{symbol} {said(PHASES, kind, say)} {say.number(seconds)} s"
         if running and beyond - first > 1 and current is not None:
             words += f" ({current - first + 1}/{beyond - first})"
-        text.append(words, style="bold" if running else "dim")
-        text.append("  ")
+        yield Text(words, style="bold" if running else "dim")
     if current is None:
-        text.append(f"▶ {said(PHASES, progress.phase, say)}  ", style="bold")
-    clock = say("{elapsed} s gone", elapsed=say.number(progress.elapsed_seconds))
-    if progress.remaining_seconds is not None:
-        left = say("{left} s left", left=say.number(max(0.0, progress.remaining_seconds)))
-        clock = f"{clock}, {left}"
-    text.append(f"\n{clock}\n")
-    return text
+        yield Text(f"▶ {said(PHASES, progress.phase, say)}", style="bold")
 
 
 def _phases(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
@@ -206,15 +264,21 @@ def _phases(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
         first = beyond
 
 
-def _step_cell(point: PointProgress, say: Speech) -> str:
+def _step_cells(*, bars: bool) -> int:
+    """Return a width that most steps keep, so that the columns stay where they are."""
+    return _PHASE_CELLS + len("  100 %") + (_BAR_CELLS + 1 if bars else 0)
+
+
+def _step_cell(point: PointProgress, say: Speech, *, bars: bool) -> str:
     if point.phase is None:
         return "–"
     words = said(PHASES, point.phase, say)
-    if point.progress_ratio is None:
+    if point.progress_ratio is None or point.progress_ratio >= 1.0:
         return words
-    ratio = min(1.0, max(0.0, point.progress_ratio))
+    ratio = max(0.0, point.progress_ratio)
     full = round(ratio * _BAR_CELLS)
-    return f"{words} {'█' * full}{'░' * (_BAR_CELLS - full)} {ratio * 100:3.0f} %"
+    bar = f"{'█' * full}{'░' * (_BAR_CELLS - full)} " if bars else ""
+    return f"{words} {bar}{ratio * 100:3.0f} %"
 
 
 def _short_verdict(point: PointProgress, say: Speech) -> str:

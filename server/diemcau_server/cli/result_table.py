@@ -45,6 +45,7 @@ def print_result(result: TestResult, console: Console, say: Speech) -> None:
         words = verdict_words(result.hub_line.verdict, say)
         cause = cause_name(result.hub_line.cause, say)
         console.print(Text(say("Hub line: {words}: {cause}", words=words, cause=cause)))
+        console.print()
     _print_capacity(result, console, say)
     _print_duties(result, console, say)
     console.print(Text(overall(result, say), style="bold"), soft_wrap=True)
@@ -136,26 +137,31 @@ def at_least(rate: float | None, say: Speech, *, bound: bool) -> str:
 
 
 def _print_duties(result: TestResult, console: Console, say: Speech) -> None:
-    groups: dict[str, list[str]] = {COMMUNE: [], TECHNICIAN: [], CARRIER: []}
-    for point in in_order(result):
-        if point.verdict is Verdict.READY:
-            continue
-        cause = point.cause or Cause.UNKNOWN
-        words = f"{point.name}: {_cause_words(point, cause, say)}. {say.pick(point.action)}"
-        groups[duty(cause)].append(words)
-        for other_cause, other_words in _other_faults(point, say):
-            groups[duty(other_cause)].append(f"{point.name}: {other_words}")
+    groups = _duties(result, say)
     console.print(Text(say("Who must do what"), style="bold"))
     if not any(groups.values()):
         console.print(Padding(Text(say("Nobody has anything to do.")), (0, 0, 1, 2)))
         return
-    for who, lines in groups.items():
-        if not lines:
+    for who, duties in groups.items():
+        if not duties:
             continue
         console.print(Padding(Text(f"{say(who)}:", style="underline"), (0, 0, 0, 2)))
-        for line in lines:
-            console.print(_hanging(line))
+        for what, names in duties.items():
+            console.print(_hanging(f"{', '.join(names)}: {what}"))
     console.print()
+
+
+def _duties(result: TestResult, say: Speech) -> dict[str, dict[str, list[str]]]:
+    """Return what each has to do, with the names of the points where it is the same."""
+    groups: dict[str, dict[str, list[str]]] = {COMMUNE: {}, TECHNICIAN: {}, CARRIER: {}}
+    for point in in_order(result):
+        if point.verdict is Verdict.READY:
+            continue
+        cause = point.cause or Cause.UNKNOWN
+        words = f"{_cause_words(point, cause, say)}. {say.pick(point.action)}"
+        for due, what in [(cause, words), *_other_faults(point, say)]:
+            groups[duty(due)].setdefault(what, []).append(point.name)
+    return groups
 
 
 def _hanging(line: str) -> Table:

@@ -18,6 +18,7 @@ from diemcau_server.cli.failure import CommandError, ExitCode
 from diemcau_server.cli.language import Speech
 from diemcau_server.cli.progress import progress_view
 from diemcau_server.cli.result_table import all_ready, in_order, print_result
+from diemcau_server.coordinator.near import named
 
 _CANCEL_SECONDS: Final = 5.0
 _MAX_NAME: Final = 80
@@ -106,9 +107,10 @@ def with_client(
 
 
 def _chosen(result: TestResult, points: tuple[str, ...], say: Speech) -> list[PointResult]:
-    tested = {point.point for point in result.points}
-    for point in points:
+    tested = {point.point: point.name for point in result.points}
+    wanted = [named(point, tested.items()) for point in points]
+    for point in wanted:
         if point not in tested:
             sentence = say("Point {point} was not in test {test}.", point=point, test=result.test)
             raise CommandError(sentence, ExitCode.USAGE)
-    return [point for point in in_order(result) if not points or point.point in points]
+    return [point for point in in_order(result) if not points or point.point in wanted]

@@ -1,4 +1,4 @@
-"""Nearest names for what somebody mistyped; pure."""
+"""What somebody meant by a name, and the nearest ones to what was mistyped; pure."""
 
 import difflib
 import unicodedata
@@ -16,6 +16,22 @@ def plain(text: str) -> str:
     return "".join(letter for letter in decomposed if letter.isascii() and letter.isalnum())
 
 
+def named(given: str, known: Iterable[tuple[str, str]]) -> str:
+    """Return the id of ``known`` (id, name) that ``given`` is or is the name of, else ``given``.
+
+    Ids come first, then names in any case, then names without their diacritics; what several
+    share names none of them.
+    """
+    listed = tuple(known)
+    if any(identifier == given for identifier, _ in listed):
+        return given
+    for form in (_composed, plain):
+        owners = {identifier for identifier, name in listed if form(name) == form(given)}
+        if len(owners) == 1 and form(given):
+            return owners.pop()
+    return given
+
+
 def nearest(given: str, known: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Return up to three ids of ``known`` (id, name) that come closest to ``given``, best first."""
     owners: dict[str, str] = {}
@@ -27,3 +43,7 @@ def nearest(given: str, known: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     if len(wanted) >= _MIN_PART:
         close += [key for key in owners if wanted in key]
     return tuple(dict.fromkeys(owners[key] for key in close))[:_MOST]
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold().strip()

@@ -1,17 +1,19 @@
 """What a request asks for, resolved against the configuration; pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from diemcau_contract.causes import Text
 from diemcau_contract.profiles import Profile
 from diemcau_server.config import HubConfig, PointConfig, ServerConfig, SessionConfig
 from diemcau_server.coordinator.errors import SelectionError
-from diemcau_server.coordinator.near import nearest
+from diemcau_server.coordinator.near import named, nearest
 
 CAPACITY_AWAY = timedelta(minutes=30)
 """Before a session the lines belong to those who try their cameras."""
+_LISTED = 20
+"""So many ids are listed where nothing comes close; more would hide the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
     Raises:
         SelectionError: something is not in the configuration, or nothing is left to test.
     """
+    request = _with_ids(config, request)
     hub = _hub(config, request)
     session = _session(config, hub, request.session, now)
     wanted = request.points
@@ -107,6 +110,15 @@ def quiet_until(config: ServerConfig, hub: str, now: datetime) -> datetime | Non
 
 def _line_sessions(config: ServerConfig, hub: str) -> list[SessionConfig]:
     return [one for one in config.sessions if (one.hub, one.form) == (hub, "line")]
+
+
+def _with_ids(config: ServerConfig, request: Wanted) -> Wanted:
+    """Replace the names of points, as every table prints them, by their ids."""
+    if request.points is None:
+        return request
+    hubs = [hub for hub in config.hubs if request.hub in (None, hub.id)]
+    known = [(point.id, point.name) for hub in hubs for point in hub.points]
+    return replace(request, points=tuple(named(given, known) for given in request.points))
 
 
 def _hub(config: ServerConfig, request: Wanted) -> HubConfig:
@@ -228,14 +240,30 @@ def _meet(session: SessionConfig) -> SelectionError:
 def _unknown(
     code: str, vi: str, en: str, wanted: Sequence[str], known: Sequence[tuple[str, str]]
 ) -> SelectionError:
-    """Name everything that is unknown, each with what comes closest."""
+    """Name everything that is unknown with what comes closest, else with what there is."""
     said_vi, said_en, all_near = [], [], dict[str, None]()
+    none_near = False
     for identifier in dict.fromkeys(wanted):
         near = nearest(identifier, known)
         all_near.update(dict.fromkeys(near))
+        none_near |= not near
         hint_vi = f" Có phải ý bạn là: {', '.join(near)}?" if near else ""
         hint_en = f" Did you mean: {', '.join(near)}?" if near else ""
         shown = repr(identifier[:80])
         said_vi.append(f"Không có {vi} {shown}.{hint_vi}")
         said_en.append(f"There is no {en} {shown}.{hint_en}")
+    if none_near:
+        there = _all_there(vi, en, known)
+        said_vi.append(there.vi)
+        said_en.append(there.en)
     return SelectionError(code, Text(" ".join(said_vi), " ".join(said_en)), tuple(all_near))
+
+
+def _all_there(vi: str, en: str, known: Sequence[tuple[str, str]]) -> Text:
+    if not known:
+        return Text(f"Cấu hình không có {vi} nào.", f"The configuration has no {en}.")
+    ids = list(dict.fromkeys(identifier for identifier, _ in known))
+    listed, more = ", ".join(ids[:_LISTED]), len(ids) - _LISTED
+    if more <= 0:
+        return Text(f"Hiện có: {listed}.", f"There are: {listed}.")
+    return Text(f"Hiện có: {listed} và {more} {vi} khác.", f"There are: {listed} and {more} more.")

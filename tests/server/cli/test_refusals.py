@@ -179,25 +179,30 @@ def test_result_of_another_version(command: Command, recorded: Recorded) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "sentence", "place"),
     [
-        (["tset-line"], "Không có lệnh tset-line."),
+        (["tset-line"], "Không có lệnh tset-line. Có phải ý bạn là: test-line?", ""),
+        (["xyz"],
+         "Không có lệnh xyz. Hiện có: test-line, report, status, demo, doctor, init.", ""),
         (["test-line", "--sesion", "x"],
-         "Không có tùy chọn --sesion. Có phải ý bạn là: --json, --session?"),
-        (["test-line", "--session"], "Tùy chọn --session cần một giá trị."),
-        (["report"], "Thiếu TEST."),
-        (["status", "thua"], "Thừa tham số: thua."),
-        (["demo", "--points", "0"], "--points: giá trị sai; cho phép: 1..200."),
-        (["demo", "--points", "mot"], "--points: giá trị sai; cho phép: 1..200."),
-        (["status", "--lang", "fr"], "--lang: giá trị sai; cho phép: 'vi', 'en'."),
-        ([], "Thiếu tên lệnh."),
+         "Không có tùy chọn --sesion. Có phải ý bạn là: --session, --json?", " test-line"),
+        (["test-line", "--zzz"], "Không có tùy chọn --zzz.", " test-line"),
+        (["test-line", "--session"], "Tùy chọn --session cần một giá trị.", " test-line"),
+        (["report"], "Thiếu MÃ_LƯỢT_ĐO.", " report"),
+        (["--lang=en", "report"], "TEST is missing.", " report"),
+        (["status", "thua"], "Thừa tham số: thua.", " status"),
+        (["demo", "--points", "0"], "--points: giá trị sai; cho phép: 1..200.", " demo"),
+        (["demo", "--points", "mot"], "--points: giá trị sai; cho phép: 1..200.", " demo"),
+        (["status", "--lang", "fr"], "--lang: giá trị sai; cho phép: 'vi', 'en'.", " status"),
+        ([], "Thiếu tên lệnh.", ""),
     ],
 )  # fmt: skip
-def test_usage_errors(command: Command, arguments: list[str], sentence: str) -> None:
-    """Mistakes on the command line: one Vietnamese sentence, exit code 2."""
+def test_usage_errors(command: Command, arguments: list[str], sentence: str, place: str) -> None:
+    """Mistakes on the command line: one sentence, where help on them is, exit code 2."""
     code, out, err = command(*arguments)
+    see = "See" if "--lang=en" in arguments else "Xem"
     assert (code, out) == (2, "")
-    assert _sentence(err) == f"{sentence} Xem: diemcau --help"
+    assert _sentence(err) == f"{sentence} {see}: diemcau{place} --help"
 
 
 @pytest.mark.parametrize("address", ["ftp://may-chu", "http://", "http://a:b:c", "http://a:99999"])

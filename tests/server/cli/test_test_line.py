@@ -12,7 +12,9 @@ from diemcau_server.cli import client
 from tests.server.cli import recorded as records
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import ALL_READY, CUT, FAULTY, HANG, TEST, TOKEN, Recorded, progress
+from tests.server.cli.terminal import on_terminal
 
+_LINE_TEST = [sys.executable, "-m", "diemcau_server.cli", "test-line"]
 FULL = [
     progress("opening", 0.4),
     progress("preflight", 1.0, "not_ready"),
@@ -84,6 +86,85 @@ def test_summary_says_who_must_do_what(recorded: Recorded, command: Command) -> 
     assert carrier < summary.index("Xã Bom Bo: đường truyền riêng, chiều lên. Báo nhà mạng")
     last = summary.strip().splitlines()[-1]
     assert last == (f"5 điểm cầu: 2 sẵn sàng, 3 chưa sẵn sàng (đo trong 22,1 giây; lượt đo {TEST})")
+
+
+def test_equal_duties_are_said_once(recorded: Recorded, command: Command) -> None:
+    """Points with the same cause and action share one line; other actions keep their own."""
+    silent = [records.silent(f"xa-{number}", f"Xã {number}") for number in range(13)]
+    other = records.point("bom-bo", "Xã Bom Bo", "own_line_up", records.LOSS_ACTION, loss=0.06)
+    recorded.streams = [[("result", records.result([*silent, other]))]]
+    _, out, _ = command("test-line")
+
+    names = ", ".join(f"Xã {number}" for number in range(13))
+    duties = " ".join(out.split("Ai cần làm gì")[1].split())
+    assert duties.count("không liên lạc được") == 1
+    assert f"- {names}: không liên lạc được. Gọi điện cho điểm cầu" in duties
+    assert "- Xã Bom Bo: đường truyền riêng, chiều lên. Báo nhà mạng" in duties
+
+
+def test_the_halls_line_stands_apart(recorded: Recorded, command: Command) -> None:
+    """A blank line parts it from what follows."""
+    shared = copy.deepcopy(FAULTY)
+    shared["hub_line"] = {"verdict": "not_ready", "cause": "hub_line_up", "up": None, "down": None}
+    recorded.streams = [[("result", shared)]]
+    _, out, _ = command("test-line")
+
+    before = out.split("Ai cần làm gì")[0].splitlines()
+    assert before[-1] == ""
+    assert before[-2].startswith("Đường truyền hội trường: ✗ chưa sẵn sàng: ")
+    assert before[-3] == ""
+
+
+def test_piped_lines_end_without_blanks(recorded: Recorded, command: Command) -> None:
+    """What goes into a file is not filled up to the table's width."""
+    recorded.streams = [FULL]
+    _, out, err = command("test-line", "--explain")
+    assert [line for line in (out + err).splitlines() if line != line.rstrip()] == []
+    assert " Xã Bom Bo " in out
+
+
+def test_points_of_a_kept_test_are_named_as_in_its_table(
+    recorded: Recorded, command: Command
+) -> None:
+    """``report TEST 'Xã Bom Bo'`` explains bom-bo alone."""
+    recorded.kept = FAULTY
+    _, out, _ = command("report", TEST, "Xã Bom Bo", "--explain")
+    explained = out.split(f"lượt đo {TEST})")[1]
+    assert "Xã Bom Bo" in explained
+    assert "Xã Đak Nhau" not in explained
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+@pytest.mark.parametrize("columns", [80, 100, 160])
+def test_on_a_terminal_the_table_is_redrawn_in_place(recorded: Recorded, columns: int) -> None:
+    """One frame an event with phases, figures and early verdicts, then the result alone."""
+    recorded.streams = [FULL]
+    code, screen = on_terminal(_LINE_TEST, {**_environment(recorded), "TERM": "xterm"}, columns)
+
+    assert code == 1
+    opening, preflight, rehearsal = screen.frames[:3]
+    assert [frame[0].rpartition("▶ ")[2] for frame in screen.frames[:3]] == [
+        "đang vào", "chuẩn bị", "tổng duyệt",
+    ]  # fmt: skip
+    assert opening[1] == "đã 0 giây, còn 22 giây"
+    assert rehearsal[1] == "đã 6 giây, còn 16 giây"
+    bar = "██░░░" if columns >= 120 else ""
+    bom_bo, dong_nai = _rows(opening)
+    figures = "12,3 ms 6,1 % – –" if columns >= 100 else "6,1 % –"
+    assert bom_bo.split() == f"Xã Bom Bo đang đo {bar} 50 % {figures} …".split()
+    assert dong_nai.endswith("…")
+    for frame in (preflight, rehearsal):
+        text = " ".join(" ".join(frame).split())
+        assert "✗ không liên lạc được" in text
+        assert max(map(len, frame)) <= columns
+    left = "\n".join(screen.lines)
+    assert "đang đo" not in left
+    assert "- Xã Đak Nhau: camera bị che. Bỏ vật che" in left
+    assert "5 điểm cầu: 2 sẵn sàng, 3 chưa sẵn sàng" in left
+
+
+def _rows(frame: list[str]) -> list[str]:
+    return [line for line in frame if line.startswith("Xã ")]
 
 
 def test_without_a_terminal_progress_is_plain_lines(recorded: Recorded, command: Command) -> None:
@@ -199,14 +280,18 @@ def test_sigterm_cancels_the_test_on_the_server(recorded: Recorded) -> None:
     assert "Traceback" not in err
 
 
-def _interrupted(recorded: Recorded, number: signal.Signals) -> tuple[int, str]:
-    environment = {
-        **os.environ, "DIEMCAU_SERVER": recorded.address, "DIEMCAU_TOKEN": TOKEN, "LANG": "C.UTF-8",
+def _environment(recorded: Recorded) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return {
+        **kept, "DIEMCAU_SERVER": recorded.address, "DIEMCAU_TOKEN": TOKEN, "LANG": "C.UTF-8",
         "LC_ALL": "",
     }  # fmt: skip
+
+
+def _interrupted(recorded: Recorded, number: signal.Signals) -> tuple[int, str]:
     with subprocess.Popen(
-        [sys.executable, "-m", "diemcau_server.cli", "test-line"],
-        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        _LINE_TEST,
+        env=_environment(recorded), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         assert recorded.hanging.wait(30)
         process.send_signal(number)

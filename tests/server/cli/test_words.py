@@ -83,6 +83,26 @@ def test_language(
     assert (code, out.split(" diemcau")[0]) == (0, headline)
 
 
+def test_help_holds_no_english(command: Command) -> None:
+    """Also what typer itself puts into help is Vietnamese: placeholders, defaults, ranges."""
+    assert command("--help")[1].startswith("Cách dùng: diemcau [TÙY CHỌN] LỆNH [THAM SỐ]...\n")
+    _, demo, _ = command("demo", "--help")
+    assert "--points N      Số điểm cầu  [mặc định: 16; từ 1 đến 200]" in demo
+    _, report, _ = command("report", "--help")
+    assert "Cách dùng: diemcau report [TÙY CHỌN] {MÃ_LƯỢT_ĐO} [ĐIỂM]...\n" in report
+    assert "\n  MÃ_LƯỢT_ĐO  Mã lượt đo  [bắt buộc]\n  ĐIỂM        Điểm cầu" in report
+    assert command("init", "--help")[1].startswith(
+        "Cách dùng: diemcau init [TÙY CHỌN] {TÊN} {THƯ_MỤC}\n"
+    )
+
+
+def test_english_help_keeps_its_own_words(command: Command) -> None:
+    """The same in English."""
+    _, demo, _ = command("--lang", "en", "demo", "--help")
+    assert demo.startswith("Usage: diemcau demo [OPTIONS]\n")
+    assert "--points N      How many points  [default: 16; 1 to 200]" in demo
+
+
 def test_vietnamese_order() -> None:
     """Letters come before tones, đ after d, numbers by their value."""
     ordered = [
@@ -142,6 +162,45 @@ def test_live_table_shows_steps_time_and_rows() -> None:
     assert "đang đo ██░░░  50 %" in row
     assert "12,3 ms" in row
     assert "✗ không liên lạc được" in text
+
+
+def test_a_narrow_terminal_breaks_no_step_and_cuts_no_verdict() -> None:
+    """Steps go on in a further line as a whole; the bars give way to what is said of points."""
+    console = _terminal(100)
+    started = Started.model_validate({"test": "t", "hub": "h", "points": [], "profile": "p"})
+    shown = progress("judging", 20.0, "not_ready")[1]
+    shown["steps"] = [
+        {"kind": kind, "duration_seconds": 10}
+        for kind in ("preflight", "idle", "groups", "rehearsal", "margin")
+    ]
+    with progress_view(console, started, speech("vi")) as view:
+        view.show(Progress.model_validate(shown))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO above
+    assert "▶ đang kết luận" in [line.strip() for line in lines]
+    row = next(line for line in lines if "Xã Bom Bo" in line)
+    assert "đang đo  50 %" in row
+    row = next(line for line in lines if "Xã Đồng Nai" in line)
+    assert "không trả lời" in row
+    assert "100 %" not in row
+    assert "…" not in row
+
+
+def test_a_terminal_of_eighty_columns_names_devices_only_where_they_are_faulty() -> None:
+    """There the verdict's column is the only one for words: a good device is no verdict."""
+    console = _terminal(80)
+    started = Started.model_validate({"test": "t", "hub": "h", "points": [], "profile": "p"})
+    shown = progress("rehearsal", 20.0)[1]
+    good, covered = shown["points"]
+    good["devices"] = [{"kind": "camera", "status": "ok"}]
+    covered["devices"] = [{"kind": "camera", "status": "bad", "causes": ["covered"]}]
+    with progress_view(console, started, speech("vi")) as view:
+        view.show(Progress.model_validate(shown))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO above
+    rows = [" ".join(line.split()) for line in lines if line.startswith("Xã")]
+    assert rows[:2] == [
+        "Xã Bom Bo đang đo 50 % 6,1 % – …",
+        "Xã Đồng Nai không trả lời – – ✗ camera bị che",
+    ]
 
 
 def test_catalogue_folder_is_in_the_package() -> None:
