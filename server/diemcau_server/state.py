@@ -108,6 +108,8 @@ class PointRecord:
     report: Report | None = None
     last_report_at: datetime | None = None
     hello: Hello | None = None
+    heard: bool = False
+    """A report came from a run of the agent whose birth was not heard, as after a restart here."""
     judged: Judged | None = None
     capacity: LineCapacity | None = None
     """The last capacity that was measured."""
@@ -119,6 +121,15 @@ class PointRecord:
     """Sessions in which the point takes part, by their start."""
     probes: ProbeTotals = field(default_factory=ProbeTotals)
     device_changes: DeviceChanges = field(default_factory=dict)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the agent holds a session with the broker, as far as is known; a hint."""
+        return self.heard or (self.hello is not None and self.hello.online)
+
+    def heard_from(self, boot_id: str) -> bool:
+        """Tell whether the last report came from this run of the agent."""
+        return self.report is not None and self.report.boot_id == boot_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +207,9 @@ class Board:
         if known is not None and known.boot_id == hello.boot_id:
             if hello.connection < known.connection:
                 return False
-        elif not hello.online:
+        elif not hello.online and not record.heard_from(hello.boot_id):
             return False
-        record.hello = hello
+        record.hello, record.heard = hello, False
         record.version += 1
         return True
 
@@ -211,6 +222,8 @@ class Board:
         record.device_changes = changed(record.device_changes, record.report, report, received_at)
         record.report = report
         record.last_report_at = received_at
+        if record.hello is None or record.hello.boot_id != report.boot_id:
+            record.heard = True
         record.version += 1
         return True
 
@@ -263,9 +276,7 @@ class Board:
     def connected(self, hub: str) -> frozenset[str]:
         """Return the points of ``hub`` whose agents hold a session with the broker; a hint."""
         return frozenset(
-            key.point
-            for key, record in self.records.items()
-            if key.hub == hub and record.hello is not None and record.hello.online
+            key.point for key, record in self.records.items() if key.hub == hub and record.connected
         )
 
     def _set_testing(self, hub: str, points: Iterable[str], *, testing: bool) -> None:
@@ -313,7 +324,7 @@ class Board:
             verdict=verdict,
             cause=cause,
             action=action,
-            agent_connected=record.hello is not None and record.hello.online,
+            agent_connected=record.connected,
             last_report_at=record.last_report_at,
             report=report,
             judged=judged,

@@ -205,3 +205,14 @@ def test_a_backlog_does_not_replace_newer_values(board: Board) -> None:
     board.on_hello(hello(1, online=True, boot_id=NEXT_BOOT))
     assert board.on_report(report(1, boot_id=NEXT_BOOT), LATER)
     assert not board.on_report(report(6), LATER)
+
+
+def test_a_report_shows_a_session_whose_birth_nobody_heard(board: Board) -> None:
+    """After the server's restart agents say no hello; the will of that run still counts."""
+    assert not board.connected("bu-dang")
+    board.on_report(report(), NOW)
+    assert board.connected("bu-dang") == {"bom-bo"}
+    assert view(board).agent_connected
+
+    assert board.on_hello(hello(1, online=False))
+    assert not board.connected("bu-dang")
