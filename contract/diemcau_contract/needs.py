@@ -78,7 +78,7 @@ def loop_need(*, watches_sockets: bool) -> Need:
 def disk_need(folder: str, free_bytes: int) -> Need:
     """Say whether the disk of ``folder`` has room for what will be kept there."""
     size = f"{free_bytes / GIBIBYTE:.1f} GiB"
-    detail = Text(f"còn trống {size}", f"{size} free")
+    detail = Text(f"còn trống {size.replace('.', ',')}", f"{size} free")
     name = Text("Dung lượng ổ đĩa", "Disk space")
     advice = Text(f"dọn ổ đĩa chứa {folder}", f"free space on the disk of {folder}")
     return Need("disk", name, free_bytes >= DISK_LEAST_BYTES, detail, advice=advice)
