@@ -52,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--named", action="append", metavar="NAME", help="a fixed one, repeatable")
     parser.add_argument("--repeat", type=int, default=1, help="play each fixed one this often")
     parser.add_argument("--file", type=Path, default=NAMED, help="YAML with the fixed ones")
-    parser.add_argument("--jobs", type=int, default=1, help="districts at once (default: 1)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="districts of 8 points at once, twice as many of 4 (default: 1)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     return parser
 

@@ -16,14 +16,16 @@ _PLAN = PlanInFile(
     audio_bits_per_second=64_000, video_bits_per_second=1_936_000, frames_per_second=30
 )
 _SMALL_POINTS = 8
+_HALF_POINTS = _SMALL_POINTS // 2
 _START_SECONDS = 120.0
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 
 
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
-    """Play scenarios in ``jobs`` districts at once; outcomes come in the given order.
+    """Play scenarios in ``jobs`` districts of eight points at once; outcomes come in their order.
 
-    Where one of them needs the machine for itself, they are played one after the other.
+    Of districts half as large twice as many run at once. Where one of the scenarios needs the
+    machine for itself, they are played one after the other.
 
     Raises:
         LabError: a district or the programs in it could not be started.
@@ -32,6 +34,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     for entry in enumerate(scenarios):
         waiting.put(entry)
     points = max(scenario.points for scenario in scenarios)
+    jobs = jobs * 2 if points <= _HALF_POINTS else jobs
     jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
     # Programs that start take a processor each: nobody measures until all of them stand.
     all_stand = Barrier(jobs, timeout=_START_SECONDS)
@@ -72,7 +75,7 @@ def _all_or_none(barrier: Barrier) -> Iterator[None]:
 
 
 def groups_of(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
-    """Part what may be played at once from what has the machine for itself.
+    """Part what may be played at once, by its size, from what has the machine for itself.
 
     Alone are large districts, whose many programs cost the small ones time, and busy PCs: they
     would be busy for the others as well.
@@ -81,7 +84,9 @@ def groups_of(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
     large = [one for one in alone if one.points > _SMALL_POINTS]
     busy = [one for one in alone if one.points <= _SMALL_POINTS]
     shared = [one for one in scenarios if may_share(one)]
-    return [group for group in (shared, busy, large) if group]
+    half = [one for one in shared if one.points <= _HALF_POINTS]
+    whole = [one for one in shared if one.points > _HALF_POINTS]
+    return [group for group in (half, whole, busy, large) if group]
 
 
 def may_share(scenario: Scenario) -> bool:

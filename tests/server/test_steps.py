@@ -14,14 +14,14 @@ DISTRICT = [f"p{number}" for number in range(16)]
 
 
 def test_a_full_test_has_the_settled_steps() -> None:
-    """Preflight 2 s while the points join, idle 3 s, four groups of 3 s, everyone for 15 s."""
+    """Preflight 2 s while the points join, idle 2 s, four groups of 2.8 s, everyone for 15 s."""
     steps = full_test(DISTRICT)
     rows = [(row.kind, row.duration_seconds, row.rate_ratio) for row in steps.steps]
 
     assert rows == [
         (StepKind.PREFLIGHT, 2.0, 0.0),
-        (StepKind.IDLE, 3.0, 0.0),
-        *[(StepKind.GROUPS, 3.0, 1.0)] * 4,
+        (StepKind.IDLE, 2.0, 0.0),
+        *[(StepKind.GROUPS, 2.8, 1.0)] * 4,
         (StepKind.REHEARSAL, 15.0, 1.0),
     ]
     assert steps.complete
@@ -53,8 +53,8 @@ def test_the_timeline_leaves_the_opening_out_and_pauses_between_steps() -> None:
     steps = full_test(["one"])
     timeline = [(number, offset) for number, _, offset in steps.timeline()]
 
-    assert timeline == [(1, 0.0), (2, 3.2)]
-    assert steps.duration_seconds == 18.2
+    assert timeline == [(1, 0.0), (2, 2.2)]
+    assert steps.duration_seconds == 17.2
     assert steps.opening_seconds == 2.0
 
 
@@ -62,7 +62,7 @@ def test_the_present_step_is_told_by_the_time() -> None:
     """A gap still belongs to the step before it; after the end the last step stays."""
     steps = full_test(["one"])
 
-    assert [steps.number_at(at) for at in (-0.5, 0.0, 3.1, 3.3, 99.0)] == [0, 1, 1, 2, 2]
+    assert [steps.number_at(at) for at in (-0.5, 0.0, 2.1, 2.3, 99.0)] == [0, 1, 1, 2, 2]
 
 
 def test_what_passed_is_tried_above_its_plan_and_what_failed_below_it_at_the_same_time() -> None:
@@ -83,7 +83,7 @@ def test_further_steps_never_begin_before_the_ones_there_are_have_ended() -> Non
     """Whoever asks early gets the place behind the last step."""
     steps = full_test(["one"]).followed_by((StepPlan(StepKind.GROUPS, 2.0, 1.0),), 1.0)
 
-    assert steps.timeline()[-1][2] == pytest.approx(18.4)
+    assert steps.timeline()[-1][2] == pytest.approx(17.4)
 
 
 def test_a_few_points_go_alone() -> None:
