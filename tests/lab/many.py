@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from threading import Barrier, BrokenBarrierError
 
@@ -60,12 +60,23 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
         return [outcome for _, outcome in work(0)]
     with ThreadPoolExecutor(jobs) as pool:
         working = [pool.submit(work, number) for number in range(jobs)]
+        try:
+            wait(working)
+        except BaseException:  # somebody ends it: what is being played is the last
+            _drain(waiting)
+            raise
     failed = [error for one in working if (error := one.exception()) is not None]
     for error in sorted(failed, key=lambda one: isinstance(one, BrokenBarrierError)):
         raise error  # the first that failed by itself
     parts = [one.result() for one in working]
     done = sorted(itertools.chain.from_iterable(parts), key=lambda entry: entry[0])
     return [outcome for _, outcome in done]
+
+
+def _drain(queue: SimpleQueue[tuple[int, Scenario]]) -> None:
+    with contextlib.suppress(Empty):
+        while True:
+            queue.get_nowait()
 
 
 @contextlib.contextmanager
