@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from operator import itemgetter
 from queue import Empty, SimpleQueue
 from threading import Barrier, BrokenBarrierError
 
@@ -20,7 +21,12 @@ _SMALL_POINTS = 8
 _HALF_POINTS = _SMALL_POINTS // 2
 _START_SECONDS = 120.0
 _TEST_SECONDS = 38.0
+
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
+
+
+Waiting = SimpleQueue[tuple[int, Scenario]]
+"""Scenarios with their places in the order."""
 
 
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
@@ -32,7 +38,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     Raises:
         LabError: a district or the programs in it could not be started.
     """
-    waiting: SimpleQueue[tuple[int, Scenario]] = SimpleQueue()
+    waiting: Waiting = SimpleQueue()
     for entry in enumerate(scenarios):
         waiting.put(entry)
     points = max(scenario.points for scenario in scenarios)
@@ -40,26 +46,14 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
     # Programs that start take a processor each: nobody measures until all of them stand.
     all_stand = Barrier(jobs, timeout=_START_SECONDS)
-
-    def work(number: int) -> list[tuple[int, Outcome]]:
-        done: list[tuple[int, Outcome]] = []
-        with _all_or_none(all_stand), Stack(points, PROFILE) as running:
-            all_stand.wait()
-            # One after the other: rehearsals of all districts at the same time are most to carry.
-            time.sleep(number * _TEST_SECONDS / jobs)
-            while True:
-                try:
-                    place, scenario = waiting.get_nowait()
-                except Empty:
-                    return done
-                outcome = play(running, scenario)
-                say(outcome)
-                done.append((place, outcome))
-
     if jobs == 1:
-        return [outcome for _, outcome in work(0)]
+        return [outcome for _, outcome in _work(waiting, points, all_stand, 0)]
     with ThreadPoolExecutor(jobs) as pool:
-        working = [pool.submit(work, number) for number in range(jobs)]
+        # One after the other: rehearsals of all districts at the same time are most to carry.
+        working = [
+            pool.submit(_work, waiting, points, all_stand, number * _TEST_SECONDS / jobs)
+            for number in range(jobs)
+        ]
         try:
             wait(working)
         except BaseException:  # somebody ends it: what is being played is the last
@@ -68,12 +62,29 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     failed = [error for one in working if (error := one.exception()) is not None]
     for error in sorted(failed, key=lambda one: isinstance(one, BrokenBarrierError)):
         raise error  # the first that failed by itself
-    parts = [one.result() for one in working]
-    done = sorted(itertools.chain.from_iterable(parts), key=lambda entry: entry[0])
+    done = sorted(itertools.chain.from_iterable(one.result() for one in working), key=itemgetter(0))
     return [outcome for _, outcome in done]
 
 
-def _drain(queue: SimpleQueue[tuple[int, Scenario]]) -> None:
+def _work(
+    waiting: Waiting, points: int, all_stand: Barrier, delay_seconds: float
+) -> list[tuple[int, Outcome]]:
+    """Play in one district whatever still waits."""
+    done: list[tuple[int, Outcome]] = []
+    with _all_or_none(all_stand), Stack(points, PROFILE) as running:
+        all_stand.wait()
+        time.sleep(delay_seconds)
+        while True:
+            try:
+                number, scenario = waiting.get_nowait()
+            except Empty:
+                return done
+            outcome = play(running, scenario)
+            say(outcome)
+            done.append((number, outcome))
+
+
+def _drain(queue: Waiting) -> None:
     with contextlib.suppress(Empty):
         while True:
             queue.get_nowait()
