@@ -10,9 +10,10 @@ from queue import Empty, SimpleQueue
 from threading import Barrier, BrokenBarrierError
 
 from diemcau_contract.profiles import PlanInFile, Profile
-from tests.lab.runner import Outcome, play, say
+from tests.lab.runner import Outcome, play
 from tests.lab.scenarios import BusyPc, Scenario
 from tests.lab.stack import Stack
+from tests.lab.table import say
 
 _PLAN = PlanInFile(
     audio_bits_per_second=64_000, video_bits_per_second=1_936_000, frames_per_second=30

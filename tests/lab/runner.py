@@ -1,7 +1,6 @@
 """Plays scenarios one after another in one running district and holds results against the truth."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,9 +102,21 @@ class Outcome:
         The hub's machine is this one, which no scenario overloads: a hub that finds that it sent
         late is right to say unknown, and says nothing of the lines.
         """
-        waited = self.machine_wait_seconds > _WAIT_SECONDS
+        return bool(self.disturbances)
+
+    @property
+    def disturbances(self) -> list[str]:
+        """Say what disturbed the scenario."""
         late = any(one.startswith(_HUB_LATE) for point in self.points for one in point.findings)
-        return waited or late or self.machine_busy_ratio > _BUSY_RATIO
+        return [
+            *(["the hub sent late"] if late else []),
+            *(
+                [f"waited {self.machine_wait_seconds:.2f} s"]
+                if self.machine_wait_seconds > _WAIT_SECONDS
+                else []
+            ),
+            *(["too busy"] if self.machine_busy_ratio > _BUSY_RATIO else []),
+        ]
 
     @property
     def loss_spread(self) -> float | None:
@@ -343,15 +354,3 @@ def _capacity_errors(
         true = getattr(shaped, way).rate_bits_per_second
         if found is not None and true is not None:
             yield way, found / true - 1
-
-
-def say(outcome: Outcome) -> None:
-    """Tell the progress on stderr."""
-    mark = "ok   " if outcome.is_right else "WRONG"
-    sys.stderr.write(f"{mark} {outcome.scenario.name} {outcome.seconds:.0f} s {_notes(outcome)}\n")
-    sys.stderr.flush()
-
-
-def _notes(outcome: Outcome) -> str:
-    busy = f"(machine {outcome.machine_busy_ratio:.0%} busy, try {outcome.tries})"
-    return f"{busy if outcome.disturbed or outcome.tries > 1 else ''} {outcome.failure}".strip()

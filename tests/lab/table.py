@@ -1,6 +1,7 @@
 """What came out of the scenarios, as a table for people and as JSON for others."""
 
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,6 +43,22 @@ def wrongs(outcome: Outcome) -> list[str]:
         for point in outcome.counted
         if not (point.verdict_right and point.cause_right)
     ]
+
+
+def say(outcome: Outcome) -> None:
+    """Tell the progress on stderr."""
+    mark = "ok   " if outcome.is_right else "WRONG"
+    lines = [f"{mark} {outcome.scenario.name} {outcome.seconds:.0f} s {_notes(outcome)}"]
+    lines += [f"      {one}" for one in wrongs(outcome)]
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+
+
+def _notes(outcome: Outcome) -> str:
+    notes = [f"machine {outcome.machine_busy_ratio:.0%} busy", *outcome.disturbances]
+    if outcome.tries > 1:
+        notes.append(f"try {outcome.tries}")
+    return f"({', '.join(notes)})"
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
