@@ -42,6 +42,7 @@ from diemcau_server.web import make_app
 
 DRAIN_SECONDS = 5.0
 _HTTP_CLOSE_SECONDS = 3.0
+_CANCEL_AGAIN_SECONDS = 1.0
 _MEASURE_POLL_SECONDS = 5.0
 _MEASURE_ANSWER_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
@@ -378,5 +379,7 @@ def _write_ready(path: Path, addresses: Addresses) -> None:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    """Cancel until it has ended: before Python 3.12 asyncio.wait_for can swallow one of them."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)

@@ -3,6 +3,7 @@
 amqtt neither isolates clients nor keeps messages for them, so it never listens to a network.
 """
 
+import asyncio
 import logging
 import socket
 from ipaddress import ip_address
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from amqtt.broker import Broker
 
 _MAX_CONNECTIONS = 1000
+_STOP_SECONDS = 3.0
+_LOG = logging.getLogger(__name__)
 
 
 class EmbeddedBroker:
@@ -69,8 +72,13 @@ class EmbeddedBroker:
     async def stop(self) -> None:
         """End every session and stop listening."""
         broker, self._broker = self._broker, None
-        if broker is not None:
-            await broker.shutdown()
+        if broker is None:
+            return
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await broker.shutdown()
+        except TimeoutError:  # a session that will not end must not keep the server
+            _LOG.warning("the embedded broker did not stop within %.0f s", _STOP_SECONDS)
 
 
 def _settings(host: str, port: int) -> dict[str, object]:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from diemcau_contract.causes import Text
 from diemcau_contract.topics import all_down
+from diemcau_server import app
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import BrokerError, PublishError
 from diemcau_server.link import BACKOFF_CAP_SECONDS, Backoff, BrokerAddress, Link
@@ -161,6 +162,46 @@ def test_the_embedded_broker_stays_on_loopback() -> None:
     """It refuses any other address."""
     with pytest.raises(BrokerError, match=r"listens on loopback only, not on 0\.0\.0\.0"):
         EmbeddedBroker(0, "0.0.0.0")  # noqa: S104
+
+
+async def test_an_embedded_broker_that_does_not_stop_keeps_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its sessions are not ours to end; the server ends all the same."""
+    monkeypatch.setattr("diemcau_server.embedded._STOP_SECONDS", 0.05)
+    broker = EmbeddedBroker(0)
+    await broker.start()
+    real = broker._broker
+    assert real is not None
+    monkeypatch.setattr(real, "shutdown", asyncio.Event().wait)
+
+    await broker.stop()
+
+    assert "did not stop" in caplog.text
+    monkeypatch.undo()
+    await real.shutdown()
+
+
+async def test_a_part_that_swallows_its_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What asyncio.wait_for may do before Python 3.12 must not keep the server from its end."""
+    monkeypatch.setattr(app, "_CANCEL_AGAIN_SECONDS", 0.05)
+    swallowed = 0
+
+    async def work() -> None:
+        nonlocal swallowed
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        swallowed += 1
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await app._end(task)
+
+    assert task.cancelled()
+    assert swallowed == 1
 
 
 async def test_a_taken_port_is_one_sentence() -> None:
