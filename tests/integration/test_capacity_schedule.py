@@ -10,7 +10,7 @@ import pytest
 from tests.integration.district import District, running_district, wait_until
 
 POINTS = ("bom-bo", "dak-nhau")
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 def hours_around_now() -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.integration.district import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(400)]
 HIDDEN = {
     "Xã Bom Bo": "✗ not ready: own line, up",
     "Xã Đak Nhau": "✗ not ready: camera covered",

@@ -36,6 +36,7 @@ ENVIRONMENT = {**os.environ, "PATH": PROGRAMS, "LANG": "C.UTF-8"}
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.alone,
     pytest.mark.skipif(
         shutil.which("mosquitto", path=PROGRAMS) is None, reason="mosquitto is not installed"
     ),

@@ -23,7 +23,7 @@ from tests.integration.district import (
 )
 
 POINTS = ("bom-bo", "dak-nhau", "duc-phong")
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ FLAGS = (
     "--disable-sync",
 )
 Told = dict[str, Any]
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from tests.line.ends import End, Hall
 pytestmark = [
     pytest.mark.root,
     pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(kernel.missing()), reason=f"the lab: {kernel.missing()}"),
 ]
 TOLERANCE = 0.04

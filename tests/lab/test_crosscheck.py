@@ -16,6 +16,7 @@ LACKING = peers.missing("irtt", "dumpcap", "tshark", "ss")
 pytestmark = [
     pytest.mark.root,
     pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(LACKING), reason=f"the lab: {LACKING}"),
 ]
 TRAFFIC = TrafficPlan(

@@ -23,6 +23,7 @@ from tests.lab.truth import read_all
 pytestmark = [
     pytest.mark.root,
     pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(kernel.missing()), reason=f"the lab: {kernel.missing()}"),
 ]
 PROBE = [sys.executable, "-m", "tests.lab.udp_probe"]
