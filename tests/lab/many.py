@@ -16,8 +16,9 @@ from tests.lab.stack import Stack
 from tests.lab.table import say
 
 _PLAN = PlanInFile(
-    audio_bits_per_second=64_000, video_bits_per_second=1_936_000, frames_per_second=30
+    audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30
 )
+"""Of the default profile of config/bu-dang.yaml."""
 _SMALL_POINTS = 8
 _HALF_POINTS = _SMALL_POINTS // 2
 _START_SECONDS = 120.0
