@@ -61,7 +61,8 @@ def _from_truth(scenario: Scenario, number: int, profile: Profile, realised: Rea
     measures = [*own["up"], *own["down"], *hub["up"], *hub["down"], *trip]
     low = _worst([(one.low, one.limit) for one in measures])
     high = _worst([(one.high, one.limit) for one in measures])
-    causes = _causes(own, hub, trip, high)
+    short = {way: own[way] + _short(scenario, number, way, profile) for way in own}
+    causes = _causes(short, hub, trip, high)
     return Expected(verdict=high, causes=causes, near=low is not high)
 
 
@@ -87,6 +88,17 @@ def _own(
     passed = realised.get((number, direction))
     loss = passed.own_lost / passed.sent if passed and passed.sent else None
     yield from _measures(way, pace_of(profile, direction), profile, loss)
+
+
+def _short(scenario: Scenario, number: int, direction: str, profile: Profile) -> list[Measure]:
+    """Return what the plan alone does to a line too short for it.
+
+    It stays so, and fails in its group, where the hub's line lets less than that through with all.
+    """
+    way: Way = getattr(scenario.line(number), direction)
+    if way.rate_ratio is None or way.rate_ratio >= 1:
+        return []
+    return list(_own(scenario, number, direction, profile, {}))
 
 
 def _hub(

@@ -109,6 +109,11 @@ class Stack:
         )
         return Command(process)
 
+    def points_go_first(self) -> None:
+        """Let what measures in the points go before all other work of this machine."""
+        for agent in self._agents.values():
+            _go_first(agent.pid, "point")
+
     def kill_agent(self, number: int) -> None:
         """Kill outright all that runs in a point: agent, measuring end, probes."""
         pids = kernel.output(["ip", "netns", "pids", self.district.names.point(number)])
@@ -175,7 +180,7 @@ class Stack:
         self._until(lambda: ready.exists() or server.poll() is not None, "server not ready")
         if server.poll() is not None:
             raise LabError(f"the server has ended: {self.log_tail('server')}")
-        _give_own_processor(server.pid)
+        _go_first(server.pid, "hub")
         for number in names.numbers:
             self._pcs[number] = Pc(self.district, number)
             self._start_agent(number, own_clock=False)
@@ -247,15 +252,16 @@ class Stack:
             time.sleep(_POLL_SECONDS)
 
 
-def _give_own_processor(server: int) -> None:
-    """Let the hub's measuring process go before all others: in a district it has its own machine.
+def _go_first(parent: int, role: str) -> None:
+    """Let the measuring process ``role`` of a program go before all others.
 
-    Here it shares one with every point, and sends late whenever they are all awake.
+    In a district it shares no machine with the others; here it sends late whenever all are awake.
     """
-    for child in psutil.Process(server).children():
-        if child.cmdline()[-1] == "hub":
-            for thread in child.threads():
-                os.sched_setscheduler(thread.id, os.SCHED_RR, os.sched_param(1))
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        for child in psutil.Process(parent).children():
+            if child.cmdline()[-1:] == [role]:
+                for thread in child.threads():
+                    os.sched_setscheduler(thread.id, os.SCHED_RR, os.sched_param(1))
 
 
 class Command:
