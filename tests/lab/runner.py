@@ -32,7 +32,6 @@ _SETTLE_SECONDS = 1.0
 _BUSY_RATIO = 0.85
 _WAIT_SECONDS = 0.15
 _HUB_LATE = "test.down.schedule_error="
-_OPENINGS_SECONDS = (2.0, 3.0, 4.0, 6.0)
 _TRIES, _CALM_SECONDS = 3, 5.0
 _DIRECTIONS = ("up", "down")
 _IPERF_PORT = 5200
@@ -219,7 +218,7 @@ def _run(stack: Stack, scenario: Scenario) -> tuple[dict[str, Any], TruthRecorde
     try:
         with _background(stack, scenario), recorder, NamingWatch(stack.running_test) as watch:
             command = stack.test(scenario.points, capacity=scenario.capacity)
-            with _faults(stack, scenario.faults), _own_machines(stack, scenario.faults):
+            with _faults(stack, scenario.faults):
                 return command.result(), recorder, watch
     finally:
         stack.district.reshape({})
@@ -257,24 +256,6 @@ def _faults(stack: Stack, faults: Sequence[Fault]) -> Iterator[None]:
     finally:
         for one in busy:
             stack.pc(one.point).relieve()
-        for timer in timers:
-            timer.cancel()
-            timer.join()
-
-
-@contextlib.contextmanager
-def _own_machines(stack: Stack, faults: Sequence[Fault]) -> Iterator[None]:
-    """Let no point wait for another one's programs, unless a busy PC is what is to be found.
-
-    Their measuring processes start with the test; from idle on they are to be undisturbed.
-    """
-    busy = any(isinstance(fault, BusyPc) for fault in faults)
-    timers = [Timer(at, stack.points_go_first) for at in (() if busy else _OPENINGS_SECONDS)]
-    for timer in timers:
-        timer.start()
-    try:
-        yield
-    finally:
         for timer in timers:
             timer.cancel()
             timer.join()

@@ -109,11 +109,6 @@ class Stack:
         )
         return Command(process)
 
-    def points_go_first(self) -> None:
-        """Let what measures in the points go before all other work of this machine."""
-        for agent in self._agents.values():
-            _go_first(agent.pid, "point")
-
     def kill_agent(self, number: int) -> None:
         """Kill outright all that runs in a point: agent, measuring end, probes."""
         pids = kernel.output(["ip", "netns", "pids", self.district.names.point(number)])
