@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _ROOT = Path("/sys/fs/cgroup")
 _PERIOD_MICROSECONDS = 100_000
-_MOST_SHARES, _MOST_WEIGHT = 262_144, 10_000
-"""No PC waits for what else this machine does; by itself a group counts as one usual process."""
+_SHARES, _WEIGHT = 10_240, 1_000
+"""Ten usual processes: a PC hardly waits for what else this machine does."""
 
 
 class Pc:
@@ -76,8 +76,8 @@ def _make_group(name: str) -> Path | None:
         group.mkdir(exist_ok=True)
     except OSError:
         return None
-    for file, most in (("cpu.shares", _MOST_SHARES), ("cpu.weight", _MOST_WEIGHT)):
+    for file, share in (("cpu.shares", _SHARES), ("cpu.weight", _WEIGHT)):
         if (group / file).exists():
-            (group / file).write_text(str(most))
+            (group / file).write_text(str(share))
     known = (group / "cpu.cfs_quota_us").exists() or (group / "cpu.max").exists()
     return group if known else None
