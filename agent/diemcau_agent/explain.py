@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from diemcau_agent.signal.limits import EchoLimits, PictureLimits, SoundLimits
-from diemcau_contract.causes import WORDING, Cause, Language, Text
+from diemcau_contract.causes import WORDING, Cause, Language, Text, wording
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.value_words import label, number
 from diemcau_contract.words import DeviceKind
@@ -42,15 +42,15 @@ def explained(
         settings: the device's own; its ``limits`` are those that differ from the usual ones.
         language: of the words; codes of causes stand beside them.
     """
-    words = {name: label(name).in_language(language) for name in result.values}
-    width = max(map(len, words.values()), default=0)
+    labels = {name: label(name).in_language(language) for name in result.values}
+    width = max(map(len, labels.values()), default=0)
     for name, value in result.values.items():
         limits = "; ".join(_limits(result.kind, name, settings, language))
         shown = number(name, value, language)
-        yield f"  {words[name]:<{width}}  {shown:>12}  {limits}".rstrip()
+        yield f"  {labels[name]:<{width}}  {shown:>12}  {limits}".rstrip()
     for cause in result.causes:
-        wording = WORDING[cause]
-        said, why = wording.name.in_language(language), wording.why.in_language(language)
+        words = wording(cause, result.kind, result.values)
+        said, why = words.name.in_language(language), words.why.in_language(language)
         yield f"  → {said} ({cause}): {why}"
 
 

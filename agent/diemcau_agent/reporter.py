@@ -205,6 +205,7 @@ class Reporter:
             link=LinkStatus(
                 connected=self._link.up and problem is None,
                 problem=Sentence(vi=text.vi, en=text.en) if text else None,
+                fault=problem.fault if problem else None,
                 reconnects_total=self._link.reconnects_total,
             ),
             line=LineStatus(

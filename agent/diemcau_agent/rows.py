@@ -1,11 +1,13 @@
 """What a room's staff is told: one row a thing, its status in words, and what to do first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Final
 
+from diemcau_agent.linkfaults import LinkFault
 from diemcau_agent.statusfile import AgentStatus, LineStatus, LinkStatus
-from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action
+from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action, wording
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.profiles import Limits
@@ -34,7 +36,16 @@ _UNTRIED: Final = Text(
     "there, not tried yet; to try: diemcau-agent check",
 )
 _NOTHING: Final = Text("", "")
-_NOT_RUNNING: Final = Text("chương trình diemcau-agent không chạy", "diemcau-agent does not run")
+_NOT_RUNNING: Final = Text("phần mềm diemcau chưa chạy", "diemcau-agent does not run")
+
+
+class RowCode(StrEnum):
+    """What a row may show beside faults, of which alone SPEC 6.4 has codes."""
+
+    CONNECTING = "connecting"
+    AGENT_NOT_RUNNING = "agent_not_running"
+    NOT_MEASURED = "not_measured"
+    UNTRIED = "untried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,8 @@ class Row:
     """What is likely behind it."""
     causes: tuple[Cause, ...] = ()
     """The same as codes, for programs."""
+    code: RowCode | LinkFault | None = None
+    """What ``detail`` says where no cause does, for programs."""
 
 
 def room_rows(status: AgentStatus) -> list[Row]:
@@ -76,18 +89,18 @@ def link_row(link: LinkStatus) -> Row:
         "Kiểm tra dây mạng và bộ chuyển đổi; nếu vẫn vậy, gọi kỹ thuật viên của huyện.",
         "Check the network cable and the converter; if it stays, phone the hub's technician.",
     )
-    return Row("link", name, Status.BAD, detail, todo)
+    return Row("link", name, Status.BAD, detail, todo, code=link.fault or RowCode.CONNECTING)
 
 
 def line_row(line: LineStatus | None) -> Row:
     """Say how the light flow fares; None: no agent runs that could tell."""
     name = Text("Đường truyền", "Line")
     if line is None:
-        return Row("line", name, Status.UNKNOWN, _NOT_RUNNING)
+        return Row("line", name, Status.UNKNOWN, _NOT_RUNNING, code=RowCode.AGENT_NOT_RUNNING)
     statistics = line.statistics
     if statistics is None or statistics.packets_sent < SENT_PACKETS_LEAST:
         waiting = Text("chưa đo xong lần đầu", "not measured yet")
-        return Row("line", name, Status.UNKNOWN, waiting)
+        return Row("line", name, Status.UNKNOWN, waiting, code=RowCode.NOT_MEASURED)
     if statistics.packets_received == 0:
         words = WORDING[Cause.FIREWALL]
         todo = action(Cause.FIREWALL, port=line.port or 0)
@@ -106,33 +119,38 @@ def device_row(result: DeviceResult) -> Row:
     kind = DEVICE_NAMES[result.kind]
     role = "" if result.role == "main" else f" ({result.role})"
     name = Text(_capital(kind.vi) + role, _capital(kind.en) + role)
-    detail = _causes(result.causes)
+    detail = _causes(result.causes, result.kind, result.values)
     # Who has it open, or which device is used in its place: named by a program of this PC.
     who = result.values.get("held_by") or result.values.get("used")
-    if who:
+    if who and result.kind is not DeviceKind.CODEC:
         detail = Text(f"{detail.vi} ({who})", f"{detail.en} ({who})")
     key = f"{result.kind}.{result.role}"
     if result.kind in PROVEN_BY_SIGNAL and result.status is Status.OK and not result.values:
         # Only seen to be there: a covered camera and a dead microphone are there as well.
-        return Row(key, name, Status.UNKNOWN, _UNTRIED)
+        return Row(key, name, Status.UNKNOWN, _UNTRIED, code=RowCode.UNTRIED)
     row = Row(key, name, result.status, detail, causes=result.causes)
-    return _with_todo(row, result.kind, changes([result]))
+    return _with_todo(row, result.kind, result.values, changes([result]))
 
 
 def host_row(host: HostState) -> Row:
     """Say how the PC fares."""
     name = Text("Máy tính", "PC")
-    row = Row("host", name, host.status, _causes(host.causes), causes=host.causes)
+    row = Row("host", name, host.status, _causes(host.causes, "host"), causes=host.causes)
     return _with_todo(row, "host")
 
 
-def _with_todo(row: Row, device: str, evidence: Text | None = None) -> Row:
+def _with_todo(
+    row: Row,
+    device: str,
+    values: Mapping[str, object] | None = None,
+    evidence: Text | None = None,
+) -> Row:
     """Add what to do against the first cause, and why it is likely there."""
     if not row.causes or row.status in FINE:
         return row
     first = row.causes[0]
-    todo = action(first, device=device, evidence=evidence)
-    return replace(row, todo=todo, why=WORDING[first].why)
+    todo = action(first, device=device, values=values, evidence=evidence)
+    return replace(row, todo=todo, why=wording(first, device, values).why)
 
 
 def printed(rows: list[Row], language: str) -> Iterator[str]:
@@ -180,8 +198,10 @@ def _line_figures(statistics: StampStatistics) -> Text:
     return Text(", ".join(vi), ", ".join(en))
 
 
-def _causes(causes: tuple[Cause, ...]) -> Text:
-    names = [WORDING[cause].name for cause in causes]
+def _causes(
+    causes: tuple[Cause, ...], device: str, values: Mapping[str, object] | None = None
+) -> Text:
+    names = [wording(cause, device, values).name for cause in causes]
     return Text(", ".join(name.vi for name in names), ", ".join(name.en for name in names))
 
 

@@ -17,7 +17,7 @@ from diemcau_contract.words import Status
 _MINUTE: Final = 60
 _LIKELY: Final = Text("Lý do thường gặp", "Likely why")
 _NOT_RUNNING: Final = Text(
-    "agent không chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện.",
+    "phần mềm diemcau chưa chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện.",
     "the agent does not run: restart the PC, or phone the hub's technician.",
 )
 
@@ -125,6 +125,7 @@ def rows_document(rows: list[Row]) -> list[dict[str, Any]]:
             "status": row.status,
             "detail": _both(row.detail),
             "causes": list(row.causes),
+            "code": row.code,
             "why": _both(row.why) if row.why else None,
             "action": _both(row.todo) if row.todo else None,
         }

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from diemcau_agent.linkfaults import LinkFault
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState, Utc
 
@@ -38,6 +39,8 @@ class LinkStatus(_Frozen):
 
     connected: bool
     problem: Sentence | None = None
+    fault: LinkFault | None = None
+    """What the problem is, as a code."""
     reconnects_total: int = Field(default=0, ge=0)
 
 

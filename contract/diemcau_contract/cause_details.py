@@ -1,11 +1,9 @@
-"""Why a cause is likely there, and what to do where the general sentence does not fit a device.
+"""Why a cause is likely there, in the words of the communes' handbooks.
 
-In the words of the communes' handbooks. Keys are the codes of SPEC 6.4.
+Keys are the codes of SPEC 6.4; ``device_words`` has what does not fit a device.
 """
 
 from collections.abc import Mapping
-
-from diemcau_contract.texts import Text
 
 LIKELY: Mapping[str, tuple[str, str]] = {
     "own_line_up": (
@@ -209,8 +207,8 @@ LIKELY: Mapping[str, tuple[str, str]] = {
         "It is off, its network cable is loose, or its address has changed.",
     ),
     "no_sound_system": (
-        "Chưa ai đăng nhập, hoặc PipeWire hay PulseAudio của phiên đã dừng.",
-        "Nobody is logged in, or the session's PipeWire or PulseAudio has stopped.",
+        "Chưa ai đăng nhập, hoặc dịch vụ âm thanh của máy đã dừng.",
+        "Nobody is logged in, or the PC's sound service has stopped.",
     ),
     "crashed": (
         "Lỗi của trình điều khiển hoặc của chương trình kiểm tra.",
@@ -258,33 +256,3 @@ LIKELY: Mapping[str, tuple[str, str]] = {
     ),
 }
 """What is commonest in such rooms, not what was measured: one sentence a cause."""
-
-ACTION_OF_DEVICE: Mapping[tuple[str, str], Text] = {
-    ("missing", "display"): Text(
-        "Kiểm tra dây HDMI ở cả hai đầu và bộ chia, bật nguồn màn hình.",
-        "Check the HDMI cable at both ends and the splitter, switch the display on.",
-    ),
-    ("timeout", "display"): Text(
-        "Tắt nguồn màn hình, chờ 10 giây, bật lại; kiểm tra dây mạng của nó.",
-        "Switch the display off, wait 10 seconds, switch it on; check its network cable.",
-    ),
-    ("missing", "codec"): Text(
-        "Kiểm tra dây camera và dây micro nối vào thiết bị hội nghị.",
-        "Check the cables of camera and microphone into the codec.",
-    ),
-    ("no_signal", "codec"): Text(
-        "Kiểm tra dây và nguồn của camera nối vào thiết bị hội nghị.",
-        "Check cable and power of the camera at the codec.",
-    ),
-    ("chirp_not_heard", "speaker"): Text(
-        "Bật loa và âm ly, tăng âm lượng, kiểm tra dây loa; với loa hội nghị có lọc vọng, gọi thử "
-        "và nghe bằng tai.",
-        "Switch on speaker and amplifier, raise the volume, check the speaker's cable; with a "
-        "speakerphone that cancels echo, make a trial call and listen.",
-    ),
-    ("muted", "codec"): Text(
-        "Bật micro: nút tắt tiếng trên micro hoặc trên điều khiển của thiết bị hội nghị.",
-        "Unmute: the button on the microphone or on the codec's remote control.",
-    ),
-}
-"""What to do first, by cause and kind of device."""

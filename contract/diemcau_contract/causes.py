@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from diemcau_contract.cause_details import ACTION_OF_DEVICE, LIKELY
+from diemcau_contract.cause_details import LIKELY
+from diemcau_contract.device_words import (
+    ACTION_OF_DEVICE,
+    LIKELY_OF_DEVICE,
+    NAME_OF_DEVICE,
+    special_kinds,
+)
 from diemcau_contract.texts import Language as Language  # noqa: PLC0414  # known from here
 from diemcau_contract.texts import Text as Text  # noqa: PLC0414  # as above
 
@@ -176,8 +182,10 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.UNKNOWN: (
         "chưa rõ nguyên nhân",
         "cause unknown",
-        "Đo lại; nếu vẫn vậy, xem chi tiết bằng lệnh test-line --explain.",
-        "Test again; if it stays, look at the details with test-line --explain.",
+        "Đo lại; nếu vẫn vậy, xem chi tiết: diemcau-agent check --explain tại phòng, hoặc "
+        "test-line --explain từ huyện.",
+        "Test again; if it stays, look at the details: diemcau-agent check --explain in the room, "
+        "or test-line --explain from the hub.",
     ),
     Cause.MISSING: (
         "không thấy thiết bị",
@@ -188,8 +196,10 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.DENIED: (
         "không có quyền dùng",
         "access denied",
-        "Cho phép chương trình dùng {device} trong cài đặt quyền riêng tư của máy.",
-        "Allow programs to use the {device} in the PC's privacy settings.",
+        "Cho phép chương trình dùng {device} trong cài đặt quyền riêng tư của máy (Linux: chạy "
+        "diemcau-agent doctor).",
+        "Allow programs to use the {device} in the PC's privacy settings (Linux: run "
+        "diemcau-agent doctor).",
     ),
     Cause.BUSY: (
         "chương trình khác đang dùng",
@@ -204,8 +214,8 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Unplug the {device}, wait 10 seconds, replug; if it stays, restart the PC.",
     ),
     Cause.NO_FRAMES: (
-        "camera không có hình",
-        "no frames",
+        "không nhận được hình, tiếng",
+        "nothing received",
         "Rút camera ra, cắm lại vào cổng USB khác; kiểm tra nguồn của camera.",
         "Replug the camera into another USB port; check the camera's power.",
     ),
@@ -218,8 +228,8 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.WRONG_SIZE: (
         "sai độ phân giải",
         "wrong picture size",
-        "Đặt lại độ phân giải camera như cấu hình, hoặc cắm vào cổng USB nhanh hơn.",
-        "Set the camera's resolution as configured, or use a faster USB port.",
+        "Đặt lại độ phân giải camera như cấu hình, hoặc cắm vào cổng USB 3.0.",
+        "Set the camera's resolution as configured, or use a USB 3.0 port.",
     ),
     Cause.BLACK: (
         "hình đen",
@@ -243,7 +253,7 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.OVEREXPOSED: (
         "hình quá sáng",
         "over-exposed",
-        "Kéo rèm hoặc xoay camera khỏi cửa sổ và đèn.",
+        "Kéo rèm hoặc xoay camera tránh cửa sổ và đèn.",
         "Close the curtain or turn the camera away from window and lamps.",
     ),
     Cause.BLURRED: (
@@ -291,11 +301,11 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.HUM: (
         "tiếng ù điện 50 Hz",
         "50 Hz hum",
-        "Kiểm tra dây âm thanh và tiếp đất; dùng chung ổ điện cho máy và âm ly.",
+        "Kiểm tra dây âm thanh và tiếp đất; cắm máy tính và âm ly vào cùng một ổ điện.",
         "Check audio cable and grounding; feed PC and amplifier from one socket.",
     ),
     Cause.NOISY: (
-        "ồn",
+        "nhiều tiếng ồn",
         "noisy",
         "Tắt quạt hoặc máy lạnh gần micro, chuyển micro ra xa nguồn ồn.",
         "Switch off fans near the microphone, move it away from the noise.",
@@ -309,7 +319,7 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.NEEDS_MICROPHONE: (
         "chưa thử được loa vì micro",
         "speaker not tested: microphone",
-        "Sửa micro trước (xem dòng micro), rồi kiểm tra lại loa.",
+        "Xử lý micro trước (xem dòng micro), rồi kiểm tra lại loa.",
         "Mend the microphone first (see its row), then check the speaker again.",
     ),
     Cause.QUIET_HOURS: (
@@ -321,8 +331,8 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.CHANGED: (
         "khác lúc nghiệm thu",
         "not as accepted",
-        "Xem lại {device}: có bị xoay, dời chỗ hoặc chỉnh lại không ({evidence}). Nếu đúng ý, chạy "
-        "diemcau-agent accept.",
+        "Xem lại {device}: có bị xoay, dời chỗ hoặc chỉnh lại không ({evidence}). Nếu thay đổi là "
+        "chủ ý, chạy diemcau-agent accept.",
         "Look at the {device}: was it turned, moved or set anew ({evidence})? If that was meant, "
         "run diemcau-agent accept.",
     ),
@@ -410,8 +420,10 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
     Cause.CRASHED: (
         "không kiểm tra được",
         "check failed",
-        "Kiểm tra lại; nếu vẫn vậy, gửi nhật ký (test-line --explain) cho kỹ thuật.",
-        "Check again; if it stays, send the log (test-line --explain) to the technician.",
+        "Kiểm tra lại; nếu vẫn vậy, báo kỹ thuật viên xem chi tiết: diemcau-agent check --explain "
+        "tại phòng, hoặc test-line --explain từ huyện.",
+        "Check again; if it stays, have the technician look at the details: diemcau-agent check "
+        "--explain in the room, or test-line --explain from the hub.",
     ),
     Cause.SWITCHED_OFF: (
         "đã tắt tại chỗ",
@@ -500,21 +512,37 @@ DEVICE_NAMES: Mapping[str, Text] = {
 }
 
 
+def wording(cause: Cause, device: str = "", values: Mapping[str, object] | None = None) -> Wording:
+    """Return the words of ``cause`` as they fit a kind of device, and what its values say of it."""
+    general = WORDING[cause]
+    keys = [(cause.value, kind) for kind in special_kinds(device, values or {})]
+
+    def fitting(special: Mapping[tuple[str, str], Text], usual: Text) -> Text:
+        return next((special[key] for key in keys if key in special), usual)
+
+    return Wording(
+        fitting(NAME_OF_DEVICE, general.name),
+        fitting(LIKELY_OF_DEVICE, general.why),
+        fitting(ACTION_OF_DEVICE, general.action),
+    )
+
+
 def action(
     cause: Cause,
     *,
     device: str = "",
+    values: Mapping[str, object] | None = None,
     evidence: Text | None = None,
     advice: Text = HUB_ADVICE,
     port: int = 0,
 ) -> Text:
     """Return what to do first against ``cause``, with its numbers filled in.
 
-    ``device`` is a kind of device, ``evidence`` the measured numbers in words, ``advice`` what
-    helps against a narrow hub line, ``port`` the hub's UDP port; a sentence uses those that it
-    names.
+    ``device`` is a kind of device, ``values`` what its probe saw, ``evidence`` the measured numbers
+    in words, ``advice`` what helps against a narrow hub line, ``port`` the hub's UDP port; a
+    sentence uses those that it names.
     """
-    template = ACTION_OF_DEVICE.get((cause, device), WORDING[cause].action)
+    template = wording(cause, device, values).action
     name = DEVICE_NAMES.get(device, Text("thiết bị", "device"))
 
     def filled(language: Language) -> str:

@@ -252,7 +252,8 @@ def _action(
     ways = [way for way in Direction if not str(cause).endswith(f"_{_opposite(way)}")]
     if cause not in LINE_CAUSES:
         looked = [one for one in evidence.devices if one.kind == device and cause in one.causes]
-        return action(cause, device=device, evidence=changes(looked))
+        values = looked[0].values if looked else None
+        return action(cause, device=device, values=values, evidence=changes(looked))
     if str(cause).startswith("hub_line"):
         numbers, advice = hub_advice(ways, attribution, profile)
         return action(cause, evidence=numbers, advice=advice)

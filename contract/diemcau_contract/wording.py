@@ -81,8 +81,8 @@ def hub_advice(
         )
     if shared == {Shared.MARGIN}:
         return numbers, Text(
-            "Đủ cho phiên họp nhưng không còn dự phòng 20 %: giữ đường truyền không ai dùng việc "
-            "khác trong giờ họp, hoặc xin tăng băng thông.",
+            "Đủ cho phiên họp nhưng không còn dự phòng 20 %: không dùng đường truyền cho việc khác "
+            "trong giờ họp, hoặc xin tăng băng thông.",
             "It carries the plan without 20 % of reserve: keep other use off the line during the "
             "meeting, or raise the hall's bandwidth.",
         )
@@ -115,7 +115,7 @@ def _carried(way: Direction, one: HubDirectionFigures) -> Text:
     other = one.other_bits_per_second
     beside_vi = beside_en = ""
     if other is not None and other > _WORTH_NAMING * one.offered_bits_per_second:
-        beside_vi = f", bên cạnh {_comma(other / _MEGA)} Mbit/s việc khác"
+        beside_vi = f", ngoài ra có {_comma(other / _MEGA)} Mbit/s lưu lượng khác"
         beside_en = f", beside {other / _MEGA:.1f} Mbit/s of other traffic"
     return Text(
         f"{_HUB_WAYS[way].vi} tải được {_comma(carried)} trên {_comma(offered)} Mbit/s{beside_vi}",

@@ -10,7 +10,7 @@ from math import sqrt
 
 from diemcau_contract.causes import Cause, Text, action
 from diemcau_contract.measurements import StampStatistics
-from diemcau_contract.messages import Report
+from diemcau_contract.messages import DeviceResult, Report
 from diemcau_contract.profiles import Limits
 from diemcau_contract.words import Status, Verdict
 
@@ -88,11 +88,12 @@ def _devices(report: Report) -> Iterator[Watched]:
     for device in report.devices:
         cause = device.causes[0] if device.causes else Cause.UNKNOWN
         if device.status is Status.BAD:
-            yield _watched(Verdict.NOT_READY, cause, device=str(device.kind))
+            yield _of_device(Verdict.NOT_READY, cause, device)
         elif device.status is Status.WARN:
-            yield _watched(Verdict.DEGRADED, cause, device=str(device.kind))
+            yield _of_device(Verdict.DEGRADED, cause, device)
     if report.host.status in {Status.WARN, Status.BAD} and report.host.causes:
-        yield _watched(Verdict.DEGRADED, report.host.causes[0], device="host")
+        cause = report.host.causes[0]
+        yield Watched(Verdict.DEGRADED, cause, action(cause, device="host"))
 
 
 def checks(report: Report, limits: WatchLimits) -> Mapping[str, bool]:
@@ -120,10 +121,12 @@ def checks(report: Report, limits: WatchLimits) -> Mapping[str, bool]:
     return found
 
 
-def _watched(
-    verdict: Verdict, cause: Cause, *, device: str = "", evidence: Text | None = None
-) -> Watched:
-    return Watched(verdict, cause, action(cause, device=device, evidence=evidence))
+def _of_device(verdict: Verdict, cause: Cause, device: DeviceResult) -> Watched:
+    return Watched(verdict, cause, action(cause, device=device.kind, values=device.values))
+
+
+def _watched(verdict: Verdict, cause: Cause, evidence: Text | None = None) -> Watched:
+    return Watched(verdict, cause, action(cause, evidence=evidence))
 
 
 def _loss(ratio: float) -> Text:

@@ -7,6 +7,8 @@ import pytest
 
 from diemcau_agent.__main__ import main
 from diemcau_agent.devicewatch import merged
+from diemcau_agent.linkfaults import LinkFault
+from diemcau_agent.rows import device_row
 from diemcau_agent.statusfile import (
     FILE_NAME,
     AgentStatus,
@@ -176,6 +178,46 @@ def test_without_contact_the_line_is_not_judged(
 
 
 @pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"link": LinkStatus(connected=False)}, {"link": "connecting"}),
+        ({"link": LinkStatus(connected=False, fault=LinkFault.LOGIN_REFUSED,
+                             problem=Sentence(vi="từ chối", en="refused"))},
+         {"link": "login_refused"}),
+        ({"line": LineStatus()}, {"line": "not_measured"}),
+        ({"devices": (DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK),)},
+         {"camera.main": "untried"}),
+        ({}, {}),
+    ],
+)  # fmt: skip
+def test_programs_are_told_by_codes(
+    changes: dict[str, object], codes: dict[str, str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Where no cause of the closed list says it, ``code`` does: no sentence stands alone."""
+    _, text = told(tmp_path, capsys, room(**changes), "--json")
+    rows = json.loads(text)["rows"]
+
+    assert {row["key"]: row["code"] for row in rows if row["code"]} == codes
+    for row in rows:
+        assert row["status"] == "ok" or row["causes"] or row["code"]
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_a_codec_in_a_call_is_said_to_be_in_one(language: str) -> None:
+    """Not used by another program that is named "call"."""
+    values = {"held_by": "call"}
+    row = device_row(
+        DeviceResult(
+            kind=DeviceKind.CODEC, status=Status.IN_USE, causes=(Cause.BUSY,), values=values
+        )
+    )
+
+    said = {"vi": "đang trong cuộc gọi", "en": "in a call"}
+    assert (row.detail.vi if language == "vi" else row.detail.en) == said[language]
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"written_at": NOW - timedelta(minutes=10)},
@@ -190,7 +232,7 @@ def test_a_stale_file_is_no_status(
     code, text = told(tmp_path, capsys, room(**changes))
     assert code == 3
     assert text.splitlines()[1] == (
-        "agent không chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện."
+        "phần mềm diemcau chưa chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện."
     )
 
 
@@ -198,7 +240,7 @@ def test_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     """An agent that never ran does not run."""
     code, text = told(tmp_path, capsys, None)
     assert code == 3
-    assert "agent không chạy" in text
+    assert "phần mềm diemcau chưa chạy" in text
 
 
 def test_half_a_status_file_is_none(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ NOT_READY = {"vi": "bu-dang/bom-bo: CHƯA SẴN SÀNG", "en": "bu-dang/bom-bo: N
 NOT_RUNNING = {
     "vi": [
         "bu-dang/bom-bo: CHƯA RÕ",
-        "agent không chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện.",
+        "phần mềm diemcau chưa chạy: bật lại máy tính, hoặc gọi kỹ thuật viên của huyện.",
     ],
     "en": [
         "bu-dang/bom-bo: UNKNOWN",

@@ -63,7 +63,7 @@ async def test_a_clean_stop_says_goodbye(broker: Mosquitto, tmp_path: Path) -> N
         assert "Traceback" not in agent.log.read_text(encoding="utf-8")
     told = await command("status", "--config", str(config))
     assert told.returncode == 3
-    assert "agent không chạy" in told.stdout
+    assert "phần mềm diemcau chưa chạy" in told.stdout
 
 
 async def test_an_agent_at_rest_is_small(broker: Mosquitto, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_other_traffic_on_the_hubs_interface_is_named() -> None:
     said = judge(points[0], PROFILE, attribute(points, PROFILE))
 
     assert "beside 5.0 Mbit/s of other traffic" in said.action.en
-    assert "bên cạnh 5,0 Mbit/s việc khác" in said.action.vi
+    assert "ngoài ra có 5,0 Mbit/s lưu lượng khác" in said.action.vi
 
 
 def seen(one: LoadEvidence, held_up: Sequence[bool]) -> LoadEvidence:

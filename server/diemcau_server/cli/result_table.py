@@ -184,7 +184,7 @@ def _other_faults(point: PointResult, say: Speech) -> Iterator[tuple[Cause, str]
             named = None
             continue
         what = device_fault(device, cause, say)
-        yield cause, f"{what}. {say.pick(action(cause, device=device.kind))}"
+        yield cause, f"{what}. {say.pick(action(cause, device=device.kind, values=device.values))}"
 
 
 def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
-from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause
+from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, wording
 from diemcau_contract.words import Status, Verdict
 from diemcau_server.cli.language import Speech, mark
 
@@ -107,7 +107,8 @@ def device_name(kind: str, role: str, say: Speech) -> str:
 
 def device_fault(device: DeviceSeen, cause: Cause, say: Speech) -> str:
     """Return "device: cause", without saying the device's name twice."""
-    name, fault = device_name(device.kind, device.role, say), cause_name(cause, say)
+    name = device_name(device.kind, device.role, say)
+    fault = say.pick(wording(cause, device.kind).name)
     return fault if fault.casefold().startswith(name.casefold()) else f"{name}: {fault}"
 
 
