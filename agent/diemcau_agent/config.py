@@ -30,8 +30,8 @@ from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
 
 _WITH_LOGIN: Final = {
-    "username": ("xapi",),
-    "password_file": ("pjlink", "xapi"),
+    "username": ("xapi", "rtsp"),
+    "password_file": ("pjlink", "xapi", "rtsp"),
     "ca_file": ("xapi",),
 }
 
@@ -133,7 +133,8 @@ class _Source(_Strict):
             checked_address(form, url)
         except ValueError as error:
             # The text is not repeated: it may hold a password.
-            begins = " | ".join(f"{scheme}HOST[:PORT]" for scheme in SCHEMES[form])
+            rest = "HOST[:PORT]/PATH" if form == "rtsp" else "HOST[:PORT]"
+            begins = " | ".join(f"{scheme}{rest}" for scheme in SCHEMES[form])
             raise ValueMistake(
                 f"phải là {begins}, không kèm tài khoản", f"must be {begins}, without a login"
             ) from error

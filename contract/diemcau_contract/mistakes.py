@@ -14,8 +14,9 @@ from diemcau_contract.causes import Text
 from diemcau_contract.errors import ValueMistake
 from diemcau_contract.words import ID_PATTERN
 
-_CREDENTIALS: Final = re.compile(r"//[^/@\s]*@")
-"""User and password within an address: a log must not learn them from a mistake."""
+_CREDENTIALS: Final = re.compile(r"//.*@", re.DOTALL)
+"""User and password within an address: a log must not learn them from a mistake. A password may
+hold any sign, so that only the last ``@`` ends it."""
 
 _ID: Final = Text(
     "không phải mã hợp lệ; chỉ dùng a-z, 0-9 và '-', nhiều nhất 63 ký tự",

@@ -363,7 +363,8 @@ def test_mistakes_of_equipment_are_told_without_its_logins(tmp_path: Path) -> No
         "(got '10.20.1.50')",
         "agent.yaml:10: devices[1].source.url: must be sip://HOST[:PORT], without a login "
         "(got 'sip://***@10.20.1.40')",
-        "agent.yaml:16: devices[2].source.username: is of use with format xapi only (got 'admin')",
+        "agent.yaml:16: devices[2].source.username: is of use with format xapi or rtsp only "
+        "(got 'admin')",
         "agent.yaml:20: devices[3].input: is asked of projectors (pjlink) only (got '31')",
         "agent.yaml:25: devices[4].source.url: must be http://HOST[:PORT] | https://HOST[:PORT], "
         "without a login (got 'ftp://10.20.1.40')",
@@ -397,3 +398,44 @@ def test_values_without_end_are_a_problem_of_the_file(
         main([*command, "--config", str(file), "--lang", language])
     assert left.value.code == 2
     assert capsys.readouterr().err.splitlines()[1:] == [f"  {file}:{said}"]
+
+
+def network_camera_file(folder: Path, source: str) -> Path:
+    """Write an agent's file with one camera, and a password file beside it."""
+    secret = folder / "camera.pass"
+    secret.touch(0o600)
+    secret.write_text("Admin@123\n", encoding="utf-8")
+    file = good_file(folder, "{url: 'mqtt://127.0.0.1'}")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}devices: [{{kind: camera, source: {source}}}]\n", encoding="utf-8")
+    return file
+
+
+def test_a_network_cameras_login_stands_beside_its_address(tmp_path: Path) -> None:
+    """As that of a projector or a codec: the password in a file of its own."""
+    source = (
+        "{format: rtsp, url: 'rtsp://10.0.0.9:554/ch1?stream=0', username: admin, "
+        "password_file: camera.pass}"
+    )
+    (camera,) = load_config(network_camera_file(tmp_path, source)).devices
+
+    assert camera.source == {
+        "format": "rtsp", "url": "rtsp://10.0.0.9:554/ch1?stream=0", "username": "admin",
+        "password": "Admin@123",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "login", ["admin:geheim", "admin:geheim@123", "admin:ge/heim", "admin:1#geheim", "admin"]
+)
+def test_a_login_in_a_network_cameras_address_is_refused_and_not_repeated(
+    login: str, tmp_path: Path
+) -> None:
+    """The agent's file may be read by others, and logs and lists show addresses."""
+    source = f"{{format: rtsp, url: 'rtsp://{login}@10.0.0.9/main'}}"
+
+    (told,) = problems_of(network_camera_file(tmp_path, source))
+    assert told.endswith(
+        "devices[0].source.url: must be rtsp://HOST[:PORT]/PATH | rtsps://HOST[:PORT]/PATH, "
+        "without a login (got 'rtsp://***@10.0.0.9/main')"
+    )

@@ -2,7 +2,8 @@
 
 Settings: ``format`` (``v4l2``, ``dshow``, ``rtsp``, ``lavfi``), ``url``, what is asked of it
 (``width``, ``height``, ``frames_per_second``) and ``limits`` of its picture. The url of v4l2 is a
-path, ``usb:VVVV:PPPP`` or a name pattern; that of dshow is ``video=NAME`` or the name alone.
+path, ``usb:VVVV:PPPP`` or a name pattern; that of dshow is ``video=NAME`` or the name alone; that
+of rtsp has its login beside it (``username``, ``password``).
 """
 
 import time
@@ -13,6 +14,7 @@ import av
 import av.error
 from av.container import InputContainer
 
+from diemcau_agent.probes.address import with_login
 from diemcau_agent.probes.camera_errors import open_failure
 from diemcau_agent.probes.capture import Asked, capture, judge
 from diemcau_agent.probes.consent import obstacle
@@ -36,6 +38,8 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     """Open the camera that the settings name and judge its picture, rate and size."""
     source_format, url = settings["format"], settings["url"]
     asked = asked_of(settings)
+    if source_format == "rtsp":
+        url = with_login(url, settings.get("username", ""), settings.get("password", ""))
     if source_format != "v4l2":
         refused = obstacle("webcam") if source_format == "dshow" else None
         return refused or look(source_format, url, asked)

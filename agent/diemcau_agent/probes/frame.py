@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from diemcau_agent.probes.result import ProbeResult, from_json
 from diemcau_agent.probes.table import probe_for
+from diemcau_contract.device_words import NETWORK
 from diemcau_contract.messages import DeviceResult
 
 MAX_LOG_CHARACTERS: Final = 4000
@@ -28,7 +29,11 @@ CPU_STARVED_RATIO: Final = 0.85
 """Share of all processors' time above which a child of low priority hardly runs."""
 
 _STARTED: Final = b"probe started"
-_CREDENTIALS: Final = re.compile(r"://[^@/\s'\"]+@")
+_LOGIN: Final = re.compile(r"://[^\s'\"]*@")
+"""Within an address, up to the last ``@``: a password may hold others."""
+_PASSWORD: Final = re.compile(r"((?:password|passwd|pwd)=)[^&\s'\"]+", re.IGNORECASE)
+"""Within the path or query of an address: some cameras want it there."""
+_NETWORK_PROBE: Final = "network-camera"
 _AFTER_KILL_SECONDS: Final = 2.0
 
 
@@ -63,6 +68,10 @@ def run_probe(
     else:
         name, row = found
         run = run_child(name, settings, limit_seconds or row.limit_seconds)
+        if name == _NETWORK_PROBE:
+            # What to do first is another than with one at a USB port, whatever came of it.
+            values = {**run.result.values, NETWORK: True}
+            run = replace(run, result=replace(run.result, values=values))
     return device_result(kind, role, run), run.log
 
 
@@ -170,5 +179,6 @@ def _read(output: bytes, exit_code: int) -> ProbeResult:
 
 
 def _log(errors: bytes, ending: str) -> str:
-    text = _CREDENTIALS.sub("://***@", errors.decode("utf-8", "replace"))
+    text = _LOGIN.sub("://***@", errors.decode("utf-8", "replace"))
+    text = _PASSWORD.sub(r"\1***", text)
     return f"{text.rstrip()}\n{ending}\n"[-MAX_LOG_CHARACTERS:]

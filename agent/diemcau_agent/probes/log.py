@@ -4,6 +4,6 @@ import sys
 
 
 def note(text: str) -> None:
-    """Write one line; it may name devices, for it is shown only where the test was asked for."""
+    """Write one line; it may name devices. A test sends it to the hub with the result."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -28,7 +28,7 @@ class AudioEnd:
     """One microphone or loudspeaker as the sound system sees it."""
 
     name: str
-    """What the sound system calls it; it may be written to the log, not sent."""
+    """What the sound system calls it; the probe's log has it, and a test sends that to the hub."""
     muted: bool
     volume_ratio: float
     users: tuple[str, ...]

@@ -8,7 +8,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from diemcau_agent.probes.host import HostSettings, read_host
 from diemcau_agent.probes.result import ProbeResult
+
+
+def look_at_the_pc(settings: Mapping[str, object]) -> ProbeResult:
+    """Do what the agent does by itself, and nothing that it must not: to be watched."""
+    read_host(HostSettings(Path(str(settings["folder"])), str(settings["route_to"])))
+    return ProbeResult("ok")
 
 
 def hang(_settings: Mapping[str, object]) -> ProbeResult:
@@ -25,6 +32,12 @@ def abort(_settings: Mapping[str, object]) -> ProbeResult:
 def raise_error(_settings: Mapping[str, object]) -> ProbeResult:
     """Fail with an address that bears a login in its message."""
     raise RuntimeError("cannot open rtsp://admin:secret@10.0.0.9/main")
+
+
+def say(settings: Mapping[str, object]) -> ProbeResult:
+    """Print a text to standard error."""
+    sys.stderr.write(f"{settings['text']}\n")
+    return ProbeResult("ok")
 
 
 def chatter(settings: Mapping[str, object]) -> ProbeResult:

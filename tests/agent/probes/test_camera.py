@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from diemcau_agent.probes.camera_errors import open_failure
 from diemcau_agent.probes.capture import Capture, delivered_rate
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.holders import programs_holding
+from diemcau_contract.causes import Cause
 from diemcau_contract.words import Status
+from tests.agent.probes.peers.rtsp import NetworkCamera, network_camera
 
 LIMIT_SECONDS = 60.0
 ROOM = "testsrc2=size=640x360:rate=30,noise=alls=4:allf=t"
@@ -43,6 +46,19 @@ def test_what_a_stand_in_camera_shows(graph: str, status: str, causes: tuple[str
     """Each stand-in is named by its own cause."""
     result, log = run_probe("camera", {"format": "lavfi", "url": graph}, LIMIT_SECONDS)
     assert (result.status, result.causes) == (status, causes), f"{result.values}\n{log}"
+
+
+@pytest.mark.parametrize("password", ["right", "Ad@min:1/2?3#4 '5%", "phòng họp"])
+def test_a_network_cameras_login_may_hold_any_sign(password: str) -> None:
+    """It stands beside the address, not in it; a wrong one is called one; no log has it."""
+    with network_camera(NetworkCamera(login=f"admin:{password}")) as port:
+        settings = {"format": "rtsp", "url": f"rtsp://127.0.0.1:{port}/main", "username": "admin"}
+        let_in, log = run_probe("camera", {**settings, "password": password}, LIMIT_SECONDS)
+        refused, refused_log = run_probe("camera", {**settings, "password": "wrong"}, LIMIT_SECONDS)
+
+    assert (let_in.status, let_in.causes) == (Status.OK, ()), log
+    assert refused.causes == (Cause.AUTH,)
+    assert not re.search(r"admin:|wrong", log + refused_log)
 
 
 def test_size_and_rate_are_held_against_what_is_asked() -> None:

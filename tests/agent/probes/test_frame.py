@@ -1,5 +1,6 @@
 """The frame around the probes: real child processes that behave and misbehave."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,35 @@ def test_logins_do_not_reach_the_log() -> None:
     log = run_child(f"{BAD}:raise_error", {}, ENOUGH_SECONDS).log
     assert "secret" not in log
     assert "rtsp://***@10.0.0.9/main" in log
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "rtsp://admin:Admin@123@10.0.0.9/main",
+        "rtsp://admin:Ad/min@10.0.0.9/main",
+        "cannot open 'rtsp://admin:a?b#c:d@10.0.0.9:554/main' twice",
+        "rtsp://10.0.0.9/user=admin&password=Admin@10.0.0.9&channel=1",
+        "http://10.0.0.9/?user=admin&PWD=Admin",
+    ],
+)
+def test_a_password_of_any_signs_does_not_reach_the_log(said: str) -> None:
+    """The last @ ends it; some cameras want it in the path."""
+    log = run_child(f"{BAD}:say", {"text": said}, ENOUGH_SECONDS).log
+
+    assert "***" in log
+    assert not re.search(r"admin:|Admin|123@|min@|b#c", log)
+
+
+def test_a_camera_on_the_network_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever came of it, also of one that never answered: its first step is another."""
+    found = ChildRun(ProbeResult("bad", ("timeout",)), "", 20.0)
+    monkeypatch.setattr(frame, "run_child", lambda *_arguments: found)
+    at_network, _ = run_probe("camera", {"format": "rtsp", "url": "rtsp://10.0.0.9/main"})
+    at_usb, _ = run_probe("camera", {"format": "v4l2", "url": "/dev/video0"})
+
+    assert at_network.values == {"network": True}
+    assert at_usb.values == {}
 
 
 def test_what_libraries_print_goes_to_the_log() -> None:
