@@ -24,6 +24,7 @@ from diemcau_agent.probes.result import ProbeResult, shown
 from diemcau_agent.probes.sip import PORT as SIP_PORT
 from diemcau_agent.probes.sip import NotSipError, options
 from diemcau_agent.probes.xapi import CiscoXapi
+from diemcau_contract.device_words import CERTIFICATE_KNOWN
 
 if TYPE_CHECKING:
     from diemcau_agent.probes.codecstatus import (
@@ -46,6 +47,9 @@ def probe(settings: Mapping[str, object]) -> ProbeResult:
     except CodecLoginError as error:
         note(f"login: {error}")
         return ProbeResult("bad", ("auth",))
+    except ssl.SSLCertVerificationError as error:
+        note(f"certificate: {error}; is ca_file the codec's present certificate?")
+        return ProbeResult("bad", ("refused",), {CERTIFICATE_KNOWN: False})
     except (NotSipError, CodecAnswerError, ssl.SSLError) as error:
         note(f"answer: {error}")
         return ProbeResult("bad", ("refused",))

@@ -6,6 +6,7 @@ SystemUnit State, Video Input. Written against that reference and its recorded a
 
 import base64
 import http.client
+import re
 import ssl
 import time
 from pathlib import Path
@@ -27,8 +28,15 @@ _LOCATIONS: Final = (
 _LOGIN_REFUSED: Final = frozenset({401, 403})
 
 
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
 class CiscoXapi:
-    """One codec; ``certificate`` is its own or its authority's, for https."""
+    """One codec; ``certificate`` is its own or its authority's, for https.
+
+    One that is the codec's own very certificate needs no further proof: what a codec signs itself
+    rarely names the address at which it is reached. Any other is verified with the host's name.
+    """
 
     def __init__(
         self, url: str, username: str, password: str, certificate: Path | None = None
@@ -51,15 +59,36 @@ class CiscoXapi:
         return status_of(documents)
 
     def _connection(self) -> http.client.HTTPConnection:
+        if self._url.scheme != "https":
+            host = self._url.hostname or ""
+            return http.client.HTTPConnection(host, self._url.port, timeout=DEADLINE_SECONDS)
+        if self._certificate is None:
+            return self._secure(ssl.create_default_context())
+        return self._pinned(self._certificate) or self._secure(
+            ssl.create_default_context(cafile=str(self._certificate))
+        )
+
+    def _secure(self, context: ssl.SSLContext) -> http.client.HTTPSConnection:
         host = self._url.hostname or ""
-        if self._url.scheme == "https":
-            context = ssl.create_default_context(
-                cafile=str(self._certificate) if self._certificate else None
-            )
-            return http.client.HTTPSConnection(
-                host, self._url.port, timeout=DEADLINE_SECONDS, context=context
-            )
-        return http.client.HTTPConnection(host, self._url.port, timeout=DEADLINE_SECONDS)
+        return http.client.HTTPSConnection(
+            host, self._url.port, timeout=DEADLINE_SECONDS, context=context
+        )
+
+    def _pinned(self, certificate: Path) -> http.client.HTTPSConnection | None:
+        """Return a connection with whom has one of these very certificates; None: another has."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = self._secure(context)
+        connection.connect()
+        shown = connection.sock.getpeercert(binary_form=True)
+        kept = _PEM.findall(certificate.read_text("ascii", "ignore"))
+        known = [ssl.PEM_cert_to_DER_cert(one) for one in kept]
+        if shown in known:
+            return connection
+        # Nothing was asked and no password sent; now as with any server.
+        connection.close()
+        return None
 
     def _get(
         self, connection: http.client.HTTPConnection, location: str, deadline: float

@@ -10,7 +10,7 @@ import pytest
 
 from diemcau_agent.probes import codec as probe
 from diemcau_agent.probes.codecstatus import CodecStatus, judge_status
-from diemcau_agent.probes.result import from_json, to_json
+from diemcau_agent.probes.result import ProbeResult, from_json, to_json
 from diemcau_agent.probes.xapi import parsed, status_of
 from tests.agent.probes.peers import xapi
 from tests.agent.probes.peers.sip import UserAgent, sip_over_tcp, sip_over_udp
@@ -62,29 +62,68 @@ def test_a_codecs_status_is_only_read_and_in_one_session() -> None:
     assert [cookie for _, _, cookie in state.requests] == ["", *["SessionId=4711"] * 4]
 
 
-def test_a_codecs_own_certificate_is_held_to_the_one_in_the_file(tmp_path: Path) -> None:
-    """Over TLS the password goes to no stranger: an unknown certificate is refused."""
+def certificate_of(folder: Path, name: str, *more: str) -> tuple[Path, Path]:
+    """Make a certificate and its key; without ``more`` it signs itself and names no address."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    key, certificate = tmp_path / "codec.key", tmp_path / "codec.pem"
+    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", "/CN=codec", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-nodes", "-days", "2", "-subj", f"/CN={name}", *more,
          "-keyout", str(key), "-out", str(certificate)],
         check=True, capture_output=True,
     )  # fmt: skip
-    state = xapi.Codec()
-    with xapi.codec(state, (certificate, key)) as port:
-        settings = {
+    return certificate, key
+
+
+def ask(port: int, ca_file: Path | None) -> ProbeResult:
+    """Ask a codec over TLS."""
+    return probe.probe(
+        {
             "format": "xapi", "url": f"https://127.0.0.1:{port}",
             "username": xapi.USERNAME, "password": xapi.PASSWORD,
-        }  # fmt: skip
-        stranger = probe.probe(settings)
-        asked_before = len(state.requests)
-        known = probe.probe({**settings, "ca_file": str(certificate)})
+            "ca_file": None if ca_file is None else str(ca_file),
+        }
+    )  # fmt: skip
 
-    assert (stranger.status, stranger.causes, asked_before) == ("bad", ("refused",), 0)
+
+@pytest.mark.parametrize("names", [(), ("-addext", "subjectAltName=IP:127.0.0.1")])
+def test_a_codecs_own_certificate_is_held_to_the_one_in_the_file(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The very certificate of the file is the codec, whatever it names; a stranger gets nothing."""
+    own = certificate_of(tmp_path, "codec", *names)
+    other, _ = certificate_of(tmp_path, "other", "-addext", "subjectAltName=IP:127.0.0.1")
+    state = xapi.Codec()
+    with xapi.codec(state, own) as port:
+        strangers = [ask(port, None), ask(port, other)]
+        asked_before = len(state.requests)
+        known = ask(port, own[0])
+
+    assert asked_before == 0
+    for stranger in strangers:
+        assert (stranger.status, stranger.causes) == ("bad", ("refused",))
+        assert stranger.values == {"certificate_known": False}
     assert known.status == "ok"
+
+
+@pytest.mark.parametrize(("address", "status"), [("127.0.0.1", "ok"), ("127.0.0.9", "bad")])
+def test_what_an_authority_has_signed_must_name_the_address(
+    address: str, status: str, tmp_path: Path
+) -> None:
+    """One authority signs many: any of its certificates would do without the name."""
+    authority, authority_key = certificate_of(tmp_path, "authority")
+    own = certificate_of(
+        tmp_path, "codec", "-addext", f"subjectAltName=IP:{address}",
+        "-addext", "basicConstraints=critical,CA:FALSE",
+        "-CA", str(authority), "-CAkey", str(authority_key),
+    )  # fmt: skip
+    state = xapi.Codec()
+    with xapi.codec(state, own) as port:
+        found = ask(port, authority)
+
+    assert found.status == status
+    assert bool(state.requests) is (status == "ok")
 
 
 def test_what_a_model_does_not_have_is_not_judged() -> None:
