@@ -121,6 +121,14 @@ def default_config(environment: Mapping[str, str]) -> Path:
     return path
 
 
+def _asked_file(named: Path | None) -> Path | None:
+    """Return the agent's file that is meant, also where it cannot be used; None: none is."""
+    try:
+        return (named or default_config(os.environ)).absolute()
+    except UsageError:
+        return None
+
+
 def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
     from diemcau_agent.config import load_config  # noqa: PLC0415  # only where its libraries are
 
@@ -131,7 +139,7 @@ def _run(parsed: argparse.Namespace, asked: Language | None) -> ExitCode:
         from diemcau_agent.doctor import show_doctor  # noqa: PLC0415  # as below
 
         # Also without a file that can be used: that is the first thing it looks at.
-        return show_doctor(load, asked, as_json=parsed.json)
+        return show_doctor(load, _asked_file(parsed.config), asked, as_json=parsed.json)
     config = load()
     return _run_with(config, parsed, asked or config.language)
 

@@ -1,6 +1,7 @@
 """``diemcau-agent doctor``: what this PC lacks to run the agent, and the command that mends it."""
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from diemcau_agent.config import AgentConfig
 from diemcau_agent.errors import AgentError, ExitCode
 from diemcau_agent.link import LOOP_FACTORY, try_login
 from diemcau_agent.linkfaults import LinkFault, LinkProblem
-from diemcau_agent.pcneeds import pc_needs, user_name
+from diemcau_agent.pcneeds import pc_needs, shown_file, user_name
 from diemcau_agent.rows import SENT_PACKETS_LEAST
 from diemcau_agent.status import as_json_text, show
 from diemcau_agent.statusfile import AgentStatus, read_status
@@ -44,18 +45,19 @@ _OPEN_UDP: Final = (
 
 
 def show_doctor(
-    load: Callable[[], AgentConfig], asked: Language | None, *, as_json: bool
+    load: Callable[[], AgentConfig], file: Path | None, asked: Language | None, *, as_json: bool
 ) -> ExitCode:
     """Look at everything that the agent needs and print it; 0 where nothing is missing.
 
     Args:
         load: reads the agent's file; its error is the first thing that may be wrong.
+        file: the agent's file that is meant, None: none is named, and none is here.
         asked: the language that the user asked for, None: as the agent's file says.
         as_json: print one JSON document instead.
     """
-    config, first = _configuration(load)
+    config, first = _configuration(load, file)
     language: Language = asked or (config.language if config else "vi")
-    needs = [first, *pc_needs(config.devices if config else None)]
+    needs = [first, *pc_needs(config.devices if config else None, file)]
     needs.append(clock_need(synchronised=sync_state().synchronised))
     if config is not None:
         needs += [_state_need(config), _disk_need(config)]
@@ -84,12 +86,14 @@ def agent_needs(status: AgentStatus | None) -> Iterator[Need]:
     yield Need("udp", name, back, same("") if back else WORDING[Cause.FIREWALL].name, mend)
 
 
-def _configuration(load: Callable[[], AgentConfig]) -> tuple[AgentConfig | None, Need]:
+def _configuration(
+    load: Callable[[], AgentConfig], file: Path | None
+) -> tuple[AgentConfig | None, Need]:
     name = Text("Tệp cấu hình", "The agent's file")
     try:
         config = load()
     except AgentError as error:
-        mend = "diemcau-agent run --check-only --config agent.yaml"
+        mend = f"diemcau-agent run --check-only --config {shown_file(file)}"
         return None, Need("config", name, there=False, detail=error.text, mend=mend)
     return config, Need("config", name, there=True, detail=same(str(config.file)))
 
@@ -106,7 +110,8 @@ def _state_need(config: AgentConfig) -> Need:
 
 
 def _existing(folder: Path) -> Path:
-    return next(one for one in (folder, *folder.parents) if one.exists())
+    """Return the nearest that can be seen: what lies in a folder closed to us cannot."""
+    return next(one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110  # no error
 
 
 def _disk_need(config: AgentConfig) -> Need:

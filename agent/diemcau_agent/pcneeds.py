@@ -4,6 +4,7 @@ import ctypes.util
 import getpass
 import importlib.util
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,14 +26,23 @@ _PRIVACY: Final[Sequence[tuple[Capability, str]]] = (
     ("webcam", "camera"), ("microphone", "micro"),
 )  # fmt: skip
 _AUDIO: Final = ("microphone", "speaker")
+_INSTALLED_FILE: Final = (
+    r"C:\ProgramData\diemcau\point\agent.yaml"
+    if sys.platform == "win32"
+    else "~/diemcau/agent.yaml"
+)
+"""Where deploy/windows/install.ps1 and deploy/systemd/diemcau-agent.service have it."""
 
 
-def pc_needs(devices: Iterable[ExpectedDevice] | None) -> list[Need]:
-    """Return what this PC must have for these devices; None: the agent's file cannot be read."""
+def pc_needs(devices: Iterable[ExpectedDevice] | None, file: Path | None) -> list[Need]:
+    """Return what this PC must have for these devices; None: the agent's file cannot be read.
+
+    ``file`` is the agent's file, None: where it is installed.
+    """
     formats = None if devices is None else {(one.kind, one.source["format"]) for one in devices}
     needs = [_modules_need()]
     if sys.platform == "win32":
-        return [*needs, *windows_needs(WindowsRegistry(), _windows_session())]
+        return [*needs, *windows_needs(WindowsRegistry(), _windows_session(), file)]
     sound = formats is None or any((kind, "system") in formats for kind in _AUDIO)
     return [*needs, *linux_needs(Path("/"), os.environ, with_sound=sound)]
 
@@ -58,8 +68,11 @@ def linux_needs(root: Path, environment: Mapping[str, str], *, with_sound: bool)
     )
 
 
-def windows_needs(registry: Registry, session: int | None) -> Iterator[Need]:
+def windows_needs(
+    registry: Registry, session: int | None, file: Path | None = None
+) -> Iterator[Need]:
     """Look at the privacy switches, and that the agent runs in a user's session."""
+    command = f"diemcau-agent run --config {shown_file(file)}".replace('"', '\\"')
     for capability, kind in _PRIVACY:
         yield Need(
             f"privacy_{capability}",
@@ -74,9 +87,17 @@ def windows_needs(registry: Registry, session: int | None) -> Iterator[Need]:
         Text("dịch vụ hệ thống không thấy camera, micro", "a service sees no camera, no sound")
         if session == 0
         else same(""),
-        mend='schtasks /create /tn diemcau-agent /sc onlogon /rl limited /tr "diemcau-agent run '
-        '--config C:\\diemcau\\agent.yaml"',
+        mend=f'schtasks /create /tn diemcau-agent /sc onlogon /rl limited /tr "{command}"',
     )
+
+
+def shown_file(file: Path | None) -> str:
+    """Return the agent's file as it stands in a command; None: where it is installed."""
+    if file is None:
+        return _INSTALLED_FILE
+    if sys.platform == "win32":
+        return f'"{file}"' if " " in str(file) else str(file)
+    return shlex.quote(str(file))
 
 
 def user_name() -> str:
@@ -113,7 +134,7 @@ def _access_need(group: str, name: Text, nodes: Iterable[Path]) -> Need:
 
 
 def _server_need(environment: Mapping[str, str]) -> Need:
-    name = Text("Máy chủ âm thanh của phiên", "The session's sound server")
+    name = Text("Dịch vụ âm thanh của phiên", "The session's sound service")
     named = environment.get("PULSE_SERVER", "")
     if named and not named.startswith("unix:"):
         return Need("sound", name, None, Text("ở máy khác", "on another machine"))

@@ -21,6 +21,7 @@ from tests.agent.probes.test_inventory import STORE, FakeRegistry
 from tests.agent.processes import write_config
 from tests.agent.test_commands import NOW, STAMP, room
 from tests.brokers import Mosquitto, mosquitto_program
+from tests.privileges import run_bound_by_modes
 
 
 def by_key(needs: object) -> dict[str, Need]:
@@ -92,13 +93,16 @@ def test_a_windows_pc() -> None:
     """Privacy switches, and session 0, which has neither camera nor sound."""
     registry = FakeRegistry()
     registry.set("HKCU", rf"{STORE}\microphone", "Value", "Deny")
-    needs = by_key(windows_needs(registry, 0))
+    needs = by_key(windows_needs(registry, 0, Path("/xa/agent.yaml")))
 
     assert needs["privacy_webcam"].there is True
     assert needs["privacy_microphone"].there is False
     assert needs["privacy_microphone"].mend == "start ms-settings:privacy-microphone"
     assert needs["session"].there is False
-    assert needs["session"].mend.startswith("schtasks /create")
+    assert needs["session"].mend == (
+        'schtasks /create /tn diemcau-agent /sc onlogon /rl limited /tr "diemcau-agent run '
+        '--config /xa/agent.yaml"'
+    )
     assert by_key(windows_needs(registry, 2))["session"].there is True
 
 
@@ -217,3 +221,36 @@ def test_for_programs_it_tells_the_same(tmp_path: Path, capsys: pytest.CaptureFi
     assert (results["config"], results["state"], results["broker"]) == ("pass", "pass", "fail")
     assert results["udp"] == "unknown"
     assert all(need["mend"] for need in document["needs"] if need["result"] == "fail")
+
+
+def test_a_closed_state_folder_is_a_lack_and_no_fault_of_ours(tmp_path: Path) -> None:
+    """What lies in a folder that we may not enter cannot even be looked for: FAIL, and go on."""
+    closed = tmp_path / "closed"
+    (closed / "state").mkdir(parents=True)
+    file = write_config(tmp_path, 9)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("state_directory: state", f"state_directory: {closed}/state"))
+    closed.chmod(0)
+    try:
+        code, out, err = run_bound_by_modes(
+            "diemcau_agent", "doctor", "--config", str(file), "--json"
+        )
+    finally:
+        closed.chmod(0o700)
+
+    assert (code, err) == (1, "")
+    needs = {need["key"]: need for need in json.loads(out)["needs"]}
+    assert needs["state"]["result"] == "fail"
+    assert "Permission denied" in needs["state"]["detail"]["en"]
+    assert {"disk", "broker", "agent"} <= needs.keys()
+
+
+def test_a_file_that_cannot_be_used_is_named_in_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that was asked for, not one that is called the same."""
+    file = tmp_path / "phòng họp.yaml"
+    _, out = doctor(capsys, file, "--json")
+
+    need = next(one for one in json.loads(out)["needs"] if one["key"] == "config")
+    assert need["mend"] == f"diemcau-agent run --check-only --config '{file}'"
