@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +84,9 @@ class Openings:
         try:
             yield record
         finally:
-            self._write({"closing": number, "seconds": round(record.seconds, 3)})
+            # What was found stands; the log then has an opening whose end is lost.
+            with suppress(OSError):
+                self._write({"closing": number, "seconds": round(record.seconds, 3)})
 
     def entries(self) -> list[Opening]:
         """Return the openings that are on record, oldest first; lines of another form are left."""

@@ -53,6 +53,19 @@ def test_an_opening_that_broke_off_stays_on_record(tmp_path: Path) -> None:
     assert [entry.kind for entry in openings.entries()] == ["microphone"]
 
 
+def test_an_end_that_cannot_be_written_spoils_nothing(tmp_path: Path) -> None:
+    """The device was opened and looked at: that the disk then filled up is no fault of it."""
+    openings = Openings(tmp_path, allowed_by_file=True)
+    with openings.opened("camera", "main", "here: root") as record:
+        record.seconds = 3.0
+        (tmp_path / LOG_NAME).rename(tmp_path / "kept")
+        (tmp_path / LOG_NAME).mkdir()
+    (tmp_path / LOG_NAME).rmdir()
+    (tmp_path / "kept").rename(tmp_path / LOG_NAME)
+
+    assert [(entry.kind, entry.seconds) for entry in openings.entries()] == [("camera", None)]
+
+
 def test_the_log_does_not_grow_for_ever(tmp_path: Path) -> None:
     """A full one is put aside once, and still told."""
     openings = Openings(tmp_path, allowed_by_file=True)
