@@ -1,4 +1,9 @@
-"""Nothing but the result leaves a probe: each row of the table, watched by the kernel's eyes."""
+"""Nothing but the result leaves a probe: each row of the table, watched by the kernel's eyes.
+
+The look at the PC is watched as well; on a GNOME desktop, which is not here, it also starts
+``gsettings get`` to read the sleep timer. The line's probe is not watched: its flows are what it is
+for, and what it sends stands in SPEC 5.
+"""
 
 import re
 import shutil
@@ -10,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from diemcau_agent.probes.host import _DISCARD_PORT
 from diemcau_agent.probes.table import PROBES
 from tests.agent.probes import makers, recorder
 from tests.agent.probes.makers_av import SOUND_SETTINGS, sounding_room
@@ -72,6 +78,18 @@ def test_nothing_but_the_result_leaves_a_probe(
     allowed = rf"talk {peer}|bind (0\.0\.0\.0|127\.0\.0\.1|::):0" if peer else "$^"
     assert [act for act in recording.acts if not re.fullmatch(allowed, act)] == []
     assert recording.result.status == "ok", recording.result
+
+
+def test_the_look_at_the_pc_leaves_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for the way to the hub by a socket that sends nothing, and starts no program."""
+    monkeypatch.delenv("XDG_CURRENT_DESKTOP", raising=False)
+    settings = {"folder": str(tmp_path), "route_to": "127.0.0.1"}
+    recording = recorder.record(f"{BAD}:look_at_the_pc", settings, tmp_path)
+
+    allowed = rf"talk 127\.0\.0\.1:{_DISCARD_PORT}"
+    assert [act for act in recording.acts if not re.fullmatch(allowed, act)] == []
 
 
 @pytest.mark.parametrize(
