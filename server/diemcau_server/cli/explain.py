@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from diemcau_contract.evidence import PointEvidence
-from diemcau_contract.messages import Value
 from diemcau_contract.result import DeviceLine, Finding, PointResult
+from diemcau_contract.value_words import label, number
 from diemcau_server.cli.answers import Detail
 from diemcau_server.cli.language import Speech, mark
 from diemcau_server.cli.line_detail import capacity_facts, facts, seconds_table, steps_table
@@ -52,11 +52,6 @@ _PLACES: Final[Mapping[str, str]] = {
 _CONFIDENCES: Final[Mapping[str, str]] = {
     "high": mark("high"), "medium": mark("medium"), "low": mark("low"),
 }  # fmt: skip
-_UNITS: Final[Mapping[str, str]] = {
-    "ratio": "ratio", "bits_per_second": "bits_per_second", "seconds": "seconds",
-    "dbfs": "dBFS", "hz": "Hz",
-}  # fmt: skip
-"""Endings of names, longest first where one ends in another, and the units they mean."""
 _MEGA: Final = 1_000_000
 _FINE_MILLISECONDS: Final = 10
 _DEVICE_RULE_PARTS: Final = 3
@@ -114,19 +109,6 @@ def amount(value: float | None, unit: str, say: Speech) -> str:
     return f"{say.number(value, 0 if value == int(value) else 2)} {unit}".rstrip()
 
 
-def device_value(name: str, value: Value, say: Speech) -> str:
-    """Return one number of a device with the unit that its name bears."""
-    if value is None or isinstance(value, str):
-        return f"{name}: {value or '–'}"
-    if isinstance(value, bool):
-        word = say("yes") if value else say("no")
-        return f"{name}: {word}"
-    for unit, shown in _UNITS.items():
-        if name.endswith(f"_{unit}"):
-            return f"{name.removesuffix(f'_{unit}')}: {amount(value, shown, say)}"
-    return f"{name}: {amount(value, '', say)}"
-
-
 def _findings(findings: Sequence[Finding], say: Speech) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(say("Finding"))
@@ -160,7 +142,10 @@ def _print_device(device: DeviceLine, console: Console, say: Speech) -> None:
     causes = ", ".join(device.causes)
     heading = f"{device_name(device.kind, device.role, say)}: {status}"
     console.print(Text(f"  {heading}{f' ({causes})' if causes else ''}"))
-    values = [device_value(name, value, say) for name, value in device.values.items()]
+    values = [
+        f"{say.pick(label(name))}: {number(name, value, say.language)}"
+        for name, value in device.values.items()
+    ]
     if values:
         console.print(Padding(Text("; ".join(values)), (0, 0, 0, 4)))
 

@@ -209,7 +209,7 @@ def test_explain_shows_findings_values_and_logs(recorded: Recorded, command: Com
     assert "đường truyền chiều lên: mất gói, 15 s xấu nhất" in explained
     assert "6,10 %" in explained
     assert "1,00 %" in explained
-    assert "luma: 44,50; cpu: 25,00 %; open: 31,0 ms" in explained
+    assert "độ sáng trung bình (0-255): 44,5; tải máy tính: 0,25; thời gian mở: 0,03 s" in explained
     assert "Nhật ký kiểm tra camera:" in explained
     assert "open: 640x360 yuv420p" in explained
 
