@@ -91,6 +91,8 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
         of_point("device_busy", kind="microphone", role="main"): 1.0,
         of_point("agent_clock_offset_seconds"): -0.25,
         of_point("room_pc_on_mains"): 1.0,
+        of_point("room_pc_battery_ratio"): 0.8,
+        of_point("link_throughput_data_bytes_total", direction="up"): 3e6,
         of_point("point_check_ok", check="camera"): 0.0,
         of_point("point_check_ok", check="loss"): 1.0,
         of_point("point_check_ok", check="power"): 1.0,
