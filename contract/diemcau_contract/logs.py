@@ -21,6 +21,9 @@ LOG_FORM: Final = Text(
     "form of the log: text, json, or auto (text on a terminal and in the journal, else json)",
 )
 
+REQUEST_ID: Final = "X-Request-Id"
+"""The header by which a request's id goes from the command line to the server and back."""
+
 _OWN: Final = ("diemcau_contract", "diemcau_line", "diemcau_agent", "diemcau_server")
 _NO_IDS: Final[Mapping[str, str]] = {}
 _IDS: ContextVar[Mapping[str, str]] = ContextVar("ids of log lines", default=_NO_IDS)

@@ -76,6 +76,8 @@ class HostState(_Frozen):
     interface_bits_per_second: float | None = None
     clock_synchronised: bool | None = None
     on_mains: bool | None = None
+    battery_ratio: float | None = Field(default=None, ge=0, le=1)
+    """Charge of the battery; None also where the PC has none."""
     status: Status = Status.UNKNOWN
     causes: tuple[Cause, ...] = ()
 

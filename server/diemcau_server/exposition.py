@@ -108,32 +108,24 @@ _POINTS = Writer(FAMILIES)
 _HUBS = Writer(HUB_FAMILIES)
 
 
-class Exposition:
-    """The text of all points and hubs of a board."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The lines of one scrape."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
-        self._kept: dict[PointKey, _Kept] = {}
-        self.series = 0
-        """How many series the last whole text had."""
+    points: Sequence[Lines]
+    hubs: Sequence[Lines]
 
-    async def refresh(self, now: datetime) -> None:
-        """Write anew what has changed, so that the next scrape finds it written."""
-        await self._points(None, now)
+    @property
+    def series(self) -> int:
+        """How many series they are."""
+        return sum(one.series for one in (*self.points, *self.hubs))
 
-    async def parts(
-        self, now: datetime, hub: str | None = None, *, openmetrics: bool = False
-    ) -> AsyncIterator[bytes]:
-        """Yield the text (of ``hub``) in pieces; other tasks run between two of them."""
-        keys, points = await self._points(hub, now)
-        hubs = self._hubs(keys, points, hub, now)
-        self.series = sum(one.lines.series for one in points) + sum(one.series for one in hubs)
+    async def pieces(self, *, openmetrics: bool = False) -> AsyncIterator[bytes]:
+        """Yield the text in pieces; other tasks run between two of them."""
         piece = bytearray()
-        for families, blocks in (
-            (FAMILIES, [one.lines.by_family for one in points]),
-            (HUB_FAMILIES, [one.by_family for one in hubs]),
-        ):
-            for family, column in zip(families, zip(*blocks, strict=True), strict=False):
+        for families, lines in ((FAMILIES, self.points), (HUB_FAMILIES, self.hubs)):
+            columns = zip(*(one.by_family for one in lines), strict=True)
+            for family, column in zip(families, columns, strict=False):
                 written = header(family, openmetrics=openmetrics) if any(column) else b""
                 for start in range(0, len(column), _JOINED_AT_ONCE):
                     piece += written + b"".join(column[start : start + _JOINED_AT_ONCE])
@@ -143,6 +135,23 @@ class Exposition:
                         piece.clear()
                         await asyncio.sleep(0)
         yield bytes(piece)
+
+
+class Exposition:
+    """The text of all points and hubs of a board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._kept: dict[PointKey, _Kept] = {}
+
+    async def refresh(self, now: datetime) -> None:
+        """Write anew what has changed, so that the next scrape finds it written."""
+        await self._points(None, now)
+
+    async def written(self, now: datetime, hub: str | None = None) -> Written:
+        """Return all lines (of ``hub``) as they stand at ``now``."""
+        keys, points = await self._points(hub, now)
+        return Written([one.lines for one in points], self._hubs(keys, points, hub, now))
 
     async def _points(self, hub: str | None, now: datetime) -> tuple[list[PointKey], list[_Kept]]:
         """Return all points (of ``hub``) with their lines, made anew where they have changed."""

@@ -7,8 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from diemcau_contract.packets.common import PacketFault
 from diemcau_line.protocol import HubCounters
 
-_OWN_REASONS = ("unknown_flow", "wrong_address", "over_budget", "over_rate")
-"""Reasons of the measuring process beside those of the packets themselves."""
+REASONS = (
+    *map(str, PacketFault), "unknown_flow", "wrong_address", "over_budget", "over_rate",
+)  # fmt: skip
+"""Why a packet is dropped: by what it is, then by the measuring process."""
 
 _Totals = dict[tuple[str, str], float]
 
@@ -51,7 +53,7 @@ class MeasureMetrics:
             self._before[name] = {}
             self._drops.labels(name)
             self._cpu.labels(name)
-            for reason in (*map(str, PacketFault), *_OWN_REASONS):
+            for reason in REASONS:
                 self._rejected.labels(name, reason)
 
     def count(self, process: int, counters: HubCounters) -> None:

@@ -8,19 +8,22 @@ a point that never spoke. No series bears a time stamp (decisions 0008 and 0030)
 import asyncio
 import hashlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from prometheus_client import Gauge
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
 
 from diemcau_contract.messages import Report
 from diemcau_server.exposition import Exposition
-from diemcau_server.server_series import ServerSeries
+from diemcau_server.server_series import LAG_SECONDS, ServerSeries
 from diemcau_server.state import Board
+
+_END_OF_OPENMETRICS = b"# EOF\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,33 @@ class EndedTest:
     seconds: float | None
 
 
+class WorstLag:
+    """The longest delay within the last LAG_SECONDS; looking at it changes nothing."""
+
+    def __init__(self) -> None:
+        self._late: deque[tuple[float, float]] = deque()
+
+    def note(self, moment: float, seconds: float) -> None:
+        """Take the delay seen at ``moment``, and forget what is too old."""
+        self._late.append((moment, seconds))
+        while moment - self._late[0][0] >= LAG_SECONDS:
+            self._late.popleft()
+
+    def seconds(self) -> float:
+        """Return the longest delay that is kept."""
+        return max((seconds for _, seconds in self._late), default=0.0)
+
+
 class Metrics(ServerSeries):
     """Counters of the server, and the text of ``/metrics``."""
 
     def __init__(
         self, board: Board, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        super().__init__()
+        super().__init__(board.hub_names)
         self._clock = clock
+        self._lag = WorstLag()
+        self.loop_lag.set_function(self._lag.seconds)
         self._exposition = Exposition(board)
 
     def took_live(self, report: Report, received_at: datetime) -> None:
@@ -77,7 +99,7 @@ class Metrics(ServerSeries):
         while True:
             due = loop.time() + every_seconds
             await asyncio.sleep(every_seconds)
-            self.loop_lag.set(max(_value(self.loop_lag), loop.time() - due))
+            self._lag.note(loop.time(), loop.time() - due)
 
     async def keep_written(self, every_seconds: float = 1.0) -> None:
         """Write the lines of changed points ahead of the next scrape; a task that never ends."""
@@ -87,21 +109,23 @@ class Metrics(ServerSeries):
 
     async def scrape(self, scope: Scope, *, openmetrics: bool = False) -> AsyncIterator[bytes]:
         """Yield the text of ``scope`` in pieces; other tasks run between two of them."""
-        started = time.perf_counter()
         if scope.points:
-            async for part in self._exposition.parts(
-                self._clock(), scope.hub, openmetrics=openmetrics
-            ):
-                yield part
-            self.exposed_series.set(self._exposition.series)
+            started = time.perf_counter()
+            written = await self._exposition.written(self._clock(), scope.hub)
+            async for piece in written.pieces(openmetrics=openmetrics):
+                yield piece
+            self.exposed_series.set(written.series)
             self.render_seconds.set(time.perf_counter() - started)
+            yield _text(self.of_scrape, openmetrics=openmetrics)
         if scope.server:
-            write = write_openmetrics if openmetrics else generate_latest
-            yield write(self.registry)
-            self.loop_lag.set(0)
-        elif openmetrics:
-            yield b"# EOF\n"
+            yield _text(self.registry, openmetrics=openmetrics)
+        if openmetrics:
+            yield _END_OF_OPENMETRICS
 
 
-def _value(gauge: Gauge) -> float:
-    return float(next(iter(next(iter(gauge.collect())).samples)).value)
+def _text(registry: CollectorRegistry, *, openmetrics: bool) -> bytes:
+    """Return what prometheus-client writes, without the line that ends OpenMetrics."""
+    if not openmetrics:
+        return generate_latest(registry)
+    text: bytes = write_openmetrics(registry)  # type: ignore[no-untyped-call]  # as the library
+    return text.removesuffix(_END_OF_OPENMETRICS)

@@ -73,6 +73,9 @@ _ALWAYS = (
         "Planned traffic at the IP layer, of the next session's profile, else of the usual one",
     ),
     _gauge("link_throughput_last_test_timestamp_seconds", "When the capacity was last measured"),
+    _counter(
+        "link_throughput_data_bytes", "Load of capacity measurements since the server's start"
+    ),
 )
 REPORTED = (
     _gauge("point_check_ok", "Whether a check of the last report passed"),
@@ -102,6 +105,7 @@ REPORTED = (
     _gauge("room_pc_memory_ratio", "Used share of the PC's memory"),
     _gauge("room_pc_disk_free_bytes", "Free space on the PC's disk"),
     _gauge("room_pc_on_mains", "Whether the PC runs on mains power"),
+    _gauge("room_pc_battery_ratio", "Charge of the PC's battery, where it has one"),
     _gauge("room_pc_clock_synchronised", "Whether the PC's clock is synchronised"),
 )
 """What ends with the report that measured it."""
@@ -160,6 +164,9 @@ def _time_samples(view: PointView) -> Samples:
         for direction in Direction:
             labels = (("direction", direction.value),)
             yield Sample("diemcau_link_throughput_last_test_timestamp_seconds", labels, at)
+    for direction, load in view.capacity_bytes.items():
+        labels = (("direction", direction.value),)
+        yield Sample("diemcau_link_throughput_data_bytes_total", labels, load)
 
 
 def _plan_samples(view: PointView) -> Samples:
@@ -266,6 +273,7 @@ def _host_samples(host: HostState) -> Samples:
         ("diemcau_room_pc_memory_ratio", host.memory_ratio),
         ("diemcau_room_pc_disk_free_bytes", host.disk_free_bytes),
         ("diemcau_room_pc_on_mains", host.on_mains),
+        ("diemcau_room_pc_battery_ratio", host.battery_ratio),
         ("diemcau_room_pc_clock_synchronised", host.clock_synchronised),
     ):
         if value is not None:

@@ -1,10 +1,13 @@
-"""The series of the server itself, by prometheus-client; every label value stands from the start.
+"""The series of the server itself, by prometheus-client.
 
-A counter that first appears with its first event hides that event from ``increase()``.
+Every counter and histogram has all its label values from the start: one that first appears with
+its first event hides that event from ``increase()``. Those of ndt7 are made by ``web.ndt7``, those
+of a measuring process when it is first shown.
 """
 
 import platform
 from collections.abc import Iterable
+from itertools import product
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,10 +20,17 @@ from prometheus_client import (
 
 from diemcau_contract import __version__
 from diemcau_contract.errors import RejectReason
+from diemcau_contract.words import Verdict
+from diemcau_server.coordinator.errors import ENDS_WITHOUT_RESULT
 from diemcau_server.measure_metrics import MeasureMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and of no use here
 
+TEST_KINDS = ("full", "quick", "capacity")
+TEST_RESULTS = (*map(str, Verdict), *ENDS_WITHOUT_RESULT)
+AUTH_FAILURES = ("token_missing", "token_wrong")
+LAG_SECONDS = 30.0
+"""Two of Prometheus' usual intervals: no scrape misses a delay, and none takes it from another."""
 MESSAGE_RESULTS = ("accepted", "duplicate", "late", "invalid", "refused", "other")
 _BATCH_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0)
@@ -30,8 +40,10 @@ _TEST_BUCKETS = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0)
 class ServerSeries:
     """Counters, gauges and histograms of one server, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, hubs: Iterable[str] = ()) -> None:
         self.registry = registry = CollectorRegistry()
+        self.of_scrape = CollectorRegistry()
+        """What goes with each scrape of points, also where every hub is a target of its own."""
         ProcessCollector(registry=registry)
         self.messages = self._counter(
             "ingest_messages", "Messages of points by what became of them",
@@ -43,7 +55,7 @@ class ServerSeries:
         self.measure = MeasureMetrics(registry)
         self.auth_failures = self._counter(
             "auth_failures", "Requests that the API refused, by what was wrong",
-            "kind", ("token_missing", "token_wrong"),
+            "kind", AUTH_FAILURES,
         )  # fmt: skip
         self.batch_seconds = self._histogram(
             "ingest_batch_seconds", "Duration of one transaction of reports", _BATCH_BUCKETS
@@ -75,13 +87,22 @@ class ServerSeries:
         self.test_seconds = self._histogram(
             "test_duration_seconds", "Duration of tests with a result", _TEST_BUCKETS, "hub", "kind"
         )
+        for hub, kind in product(hubs, TEST_KINDS):
+            self.test_seconds.labels(hub, kind)
+            for result in TEST_RESULTS:
+                self.test_runs.labels(hub, kind, result)
         self.loop_lag = self._gauge(
-            "event_loop_lag_seconds", "Longest delay of the event loop since the last scrape"
+            "event_loop_lag_seconds",
+            f"Longest delay of the event loop in the last {LAG_SECONDS:.0f} seconds",
         )
-        self.render_seconds = self._gauge(
-            "render_seconds", "Time that the last scrape of points took"
-        )
-        self.exposed_series = self._gauge("exposed_series", "Series of the last scrape of points")
+        self.render_seconds = Gauge(
+            "diemcau_render_seconds", "Time that this scrape's points took",
+            registry=self.of_scrape,
+        )  # fmt: skip
+        self.exposed_series = Gauge(
+            "diemcau_exposed_series", "Series of points and hubs in this scrape",
+            registry=self.of_scrape,
+        )  # fmt: skip
         self.config_loaded = self._gauge(
             "config_last_reload_success_timestamp_seconds",
             "When the configuration was read; it is read at the start alone",

@@ -18,7 +18,7 @@ from diemcau_contract.result import (
     PointResult,
     TestResult,
 )
-from diemcau_contract.words import PointState, Verdict
+from diemcau_contract.words import Direction, PointState, Verdict
 from diemcau_server.capacity import LineCapacity
 from diemcau_server.config import PointConfig, ServerConfig, SessionConfig
 from diemcau_server.figures import DeviceChanges, ProbeTotals, came_live, changed, next_session
@@ -84,6 +84,7 @@ class PointView:
     capacity: LineCapacity | None
     """The last measured one, however old: it bears its time."""
     capacity_valid: bool
+    capacity_bytes: Mapping[Direction, int]
     session: SessionConfig | None
     profile: Profile | None
     probes: ProbeTotals
@@ -115,6 +116,10 @@ class PointRecord:
     """The last capacity that was measured."""
     capacity_tried_at: datetime | None = None
     """When a scheduled measurement last ended for this point, with or without a figure."""
+    capacity_bytes: Mapping[Direction, int] = field(
+        default_factory=lambda: dict.fromkeys(Direction, 0)
+    )
+    """Load of capacity measurements since the server's start."""
     testing: bool = False
     version: int = 0
     sessions: tuple[SessionConfig, ...] = ()
@@ -258,6 +263,14 @@ class Board:
             record.capacity = found
             record.version += 1
 
+    def capacity_loaded(self, hub: str, point: str, load: Mapping[Direction, int]) -> None:
+        """Add the bytes that capacity measurements have put on one line."""
+        record = self.records.get(PointKey(hub, point))
+        if record is not None:
+            known = record.capacity_bytes
+            record.capacity_bytes = {way: known[way] + load.get(way, 0) for way in Direction}
+            record.version += 1
+
     def capacity_tried(self, hub: str, points: Iterable[str], moment: datetime) -> None:
         """Note that the schedule is done with ``points`` for this night."""
         for point in points:
@@ -330,6 +343,7 @@ class Board:
             judged=judged,
             capacity=record.capacity,
             capacity_valid=_capacity_valid(record.capacity, now),
+            capacity_bytes=record.capacity_bytes,
             session=session,
             profile=self.profiles.get(session.profile if session else self.default_profile),
             probes=record.probes,

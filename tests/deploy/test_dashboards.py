@@ -16,9 +16,18 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from diemcau_contract.causes import Cause
+from diemcau_contract.errors import RejectReason
+from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import Direction, PointState, Verdict
 from diemcau_dashboards import words
 from diemcau_dashboards.written import FOLDER, dashboards, text_of, write
+from diemcau_server.measure_metrics import REASONS
+from diemcau_server.server_series import (
+    AUTH_FAILURES,
+    MESSAGE_RESULTS,
+    TEST_KINDS,
+    TEST_RESULTS,
+)
 from diemcau_server.watch import WatchLimits, checks
 from diemcau_server.web.routes import ROUTES
 from tests.deploy.dashboards import expressions, links, variables
@@ -33,6 +42,12 @@ COLUMNS = 24
 OF_PROMETHEUS = {"up", "scrape_duration_seconds", "ALERTS", "ALERTS_FOR_STATE"}
 NAME = re.compile(r"\b(?:diemcau|process|scrape)_\w+|\bup\b|\bALERTS\w*")
 SPACE_OF_LABELS = re.compile(r"\{[^}]*\}|\b(?:by|on|group_left) \([^)]*\)")
+
+CLOSED = {
+    "alertname", "alertstate", "cause", "check", "direction", "kind", "of", "reason", "result",
+    "role", "severity", "state", "verdict",
+}  # fmt: skip
+"""Labels whose values are English words."""
 
 each_dashboard = pytest.mark.parametrize("name", DASHBOARDS)
 pytestmark = pytest.mark.filterwarnings("error")
@@ -218,7 +233,7 @@ def test_promtool_reads_every_expression(tmp_path: Path) -> None:
 
 
 def test_every_word_of_a_closed_list_is_shown_in_vietnamese() -> None:
-    """States, verdicts, causes, directions, checks and alerts, none too many."""
+    """What labels can hold that a panel shows, none too many."""
 
     def values(shown: tuple[words.Shown, ...]) -> list[str]:
         return sorted(one.value for one in shown)
@@ -231,6 +246,33 @@ def test_every_word_of_a_closed_list_is_shown_in_vietnamese() -> None:
     assert values(words.DIRECTION_WORDS) == sorted(Direction)
     assert set(every_check) <= set(values(words.CHECK_WORDS))
     assert values(words.ALERT_WORDS) == sorted(ALERTS)
+    assert values(words.SEVERITY_WORDS) == sorted(
+        {rule["labels"]["severity"] for rule in ALERTS.values()}
+    )
+    assert [one.value for one in words.ROLE_WORDS] == [DeviceResult.model_fields["role"].default]
+    assert values(words.TEST_KIND_WORDS) == sorted(TEST_KINDS)
+    assert values(words.TEST_RESULT_WORDS) == sorted(TEST_RESULTS)
+    assert values(words.MESSAGE_WORDS) == sorted(MESSAGE_RESULTS)
+    assert values(words.REJECT_WORDS) == sorted(RejectReason)
+    assert values(words.AUTH_WORDS) == sorted(AUTH_FAILURES)
+    assert values(words.PACKET_WORDS) == sorted(REASONS)
+
+
+@each_dashboard
+def test_no_word_of_a_label_is_shown_as_it_is(name: str) -> None:
+    """Names of series and cells of tables: a label of a closed list has its words."""
+    for panel in DASHBOARDS[name]["panels"]:
+        overrides = {
+            one["matcher"]["options"]: {item["id"] for item in one["properties"]}
+            for one in panel.get("fieldConfig", {}).get("overrides", ())
+        }
+        if panel["type"] == "table":
+            assert all(
+                "mappings" in shown for field, shown in overrides.items() if field in CLOSED
+            ), panel["title"]
+        legends = [target.get("legendFormat", "") for target in panel.get("targets", ())]
+        if any(f"{{{{{label}}}}}" in legend for legend in legends for label in CLOSED):
+            assert any("displayName" in shown for shown in overrides.values()), panel["title"]
 
 
 def test_grafana_is_told_where_prometheus_and_the_dashboards_are() -> None:

@@ -50,9 +50,11 @@ def expectations() -> list[tuple[str, bool]]:
 
 def known_names() -> set[str]:
     """Return the names of all series that a server gives, and of Prometheus' own that rules use."""
+    series = ServerSeries()
     own = {
         sample_name
-        for family in ServerSeries().registry.collect()
+        for registry in (series.registry, series.of_scrape)
+        for family in registry.collect()
         for sample_name in (family.name, f"{family.name}_total")
     }
     of_points = {

@@ -40,6 +40,8 @@ LOSSY, COVERED, NEVER_SEEN = POINTS = ("bom-bo", "dak-nhau", "duc-phong")
 LOSS_RATIO = 0.2
 HAND_BEFORE_IT = {"format": "lavfi", "url": storyline(1).cameras["covered"]}
 TRIES = 3
+WITH_TLS_ALONE = "Chứng chỉ TLS"
+"""The panel of what a district without certificates has not; the series is that of an alert."""
 LEAST_WATCHED_SECONDS = 16
 """The board looks back in steps of 15 s; one of them must fall into what Prometheus has seen."""
 
@@ -176,6 +178,7 @@ def test_every_label_of_a_table_is_a_column(watched: Watched, name: str) -> None
             answered.setdefault(one.panel, set()).update(labels)
     columns = table_columns(DASHBOARDS[name])
 
+    columns.pop(WITH_TLS_ALONE, None)
     assert columns == {title: answered[title] for title in columns}
 
 
@@ -188,7 +191,8 @@ def test_every_expression_gives_data(watched: Watched, name: str, point: str) ->
     empty = [
         f"{one.panel}: {one.expr}"
         for one in expressions(DASHBOARDS[name])
-        if not any(
+        if one.panel != WITH_TLS_ALONE
+        and not any(
             math.isfinite(value)
             for _, values in watched.answers(one, point=point)
             for value in values

@@ -60,7 +60,9 @@ def test_test_line_measures_every_point_and_keeps_the_result(
     assert tested.returncode == 0
     assert json.loads(district.command("report", result["test"], "--json").stdout) == result
     metrics = district.get("/metrics")
-    assert 'diemcau_test_runs_total{hub="bu-dang",kind="full",result="ready"}' in metrics
+    counted = 'diemcau_test_runs_total{hub="bu-dang",kind="full",result="ready"}'
+    assert counted in metrics
+    assert f"{counted} 0.0" not in metrics
     verdict = result["hub_line"]["verdict"]
     assert f'diemcau_hub_line_state{{hub="bu-dang",verdict="{verdict}"}} 1.0' in metrics
 

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.words import DeviceKind, Status, Verdict
+from diemcau_contract.words import DeviceKind, Direction, Status, Verdict
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import load_config
 from diemcau_server.metrics import Metrics, Scope
@@ -78,7 +78,8 @@ def full_board(folder: Path) -> Board:
     ]
     host = HostState(
         cpu_ratio=0.5, memory_ratio=0.5, disk_free_bytes=10**9, medium="cable",
-        interface_bits_per_second=1e8, clock_synchronised=True, on_mains=True, status=Status.OK,
+        interface_bits_per_second=1e8, clock_synchronised=True, on_mains=True, battery_ratio=0.8,
+        status=Status.OK,
     )  # fmt: skip
     works = [DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK), *devices[1:]]
     made.on_report(report(1, devices=works, host=host), NOW)
@@ -86,6 +87,8 @@ def full_board(folder: Path) -> Board:
     made.test_ended("bu-dang", ["bom-bo"], full_test())
     capacity = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"))
     made.capacity_measured("bu-dang", "bom-bo", capacity)
+    for number in (1_000_000, 2_000_000):
+        made.capacity_loaded("bu-dang", "bom-bo", {Direction.UP: number})
     return made
 
 

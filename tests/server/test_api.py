@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient as Client
 from aiohttp.test_utils import TestServer as Server
 from sqlalchemy import URL
 
+from diemcau_contract.logs import REQUEST_ID
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
@@ -410,7 +411,11 @@ async def test_the_document_holds_together(api: Api) -> None:
     references = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
 
     assert references <= set(schemas)
+    assert '"#/components/parameters/request_id"' in text
+    assert document["components"]["parameters"]["request_id"]["name"] == REQUEST_ID
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert ("security" in operation) == (method in {"post", "delete"}), path
             assert operation["summary"]
+            assert {"$ref": "#/components/parameters/request_id"} in operation["parameters"]
+            assert all(REQUEST_ID in one["headers"] for one in operation["responses"].values())

@@ -89,6 +89,8 @@ async def test_the_schedule_measures_lines_and_nothing_else(there: District) -> 
         assert found.down is not None
         assert min(found.up.bits_per_second, found.down.bits_per_second) > 5e6
         assert there.view(point).capacity == found
+        # At least what a line of that rate carries in a second.
+        assert min(there.view(point).capacity_bytes.values()) > 5e6 / 8
 
 
 async def test_a_technicians_test_ends_the_schedules_run(there: District) -> None:

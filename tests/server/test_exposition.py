@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as write_op
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import DeviceKind, Status, Verdict
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
+from diemcau_server.config import SessionConfig
 from diemcau_server.exposition import Writer, header
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, Family, Sample
@@ -69,9 +70,17 @@ def library_text(registry: CollectorRegistry, *, openmetrics: bool) -> bytes:
 
 
 POINTS = ("bom-bo", "dak-nhau", "duc-lieu")
+SESSION = SessionConfig.model_validate(
+    {
+        "id": "lop-1", "hub": "bu-dang", "name": "Lớp 1", "form": "line", "profile": "light",
+        "start": "2026-03-14T00:30:00Z", "end": "2026-03-14T02:30:00Z",
+    }
+)  # fmt: skip
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["report", "hello", "begin", "test", "capacity", "restore"]),
+        st.sampled_from(
+            ["report", "hello", "begin", "test", "capacity", "restore", "maintenance", "session"]
+        ),
         st.sampled_from(POINTS),
         st.sampled_from([0, 1, 30, 89, 90, 91, 1800, 3 * 3600, 12 * 3600, 86_400]),
         st.sampled_from(list(Status)),
@@ -99,6 +108,19 @@ def happen(
     elif what == "restore":
         at = now - timedelta(seconds=100 * ratio)
         board.restore([Restored(PointKey("bu-dang", point), at, report(number), None, None)], now)
+    elif what == "maintenance":
+        record = board.records[PointKey("bu-dang", point)]
+        until = now + timedelta(seconds=90 * ratio) if status is Status.OK else None
+        record.section = record.section.model_copy(update={"maintenance_until": until})
+        record.version += 1
+    elif what == "session":
+        record = board.records[PointKey("bu-dang", point)]
+        ends = (now + timedelta(seconds=seconds) for seconds in (90 * ratio, 90, 3600))
+        record.sessions = tuple(
+            SESSION.model_copy(update={"id": f"lop-{number}", "start": now, "end": end})
+            for number, end in enumerate(ends)
+        )
+        record.version += 1
     elif what == "capacity":
         found = LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"))
         board.capacity_measured("bu-dang", point, found)

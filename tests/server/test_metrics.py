@@ -15,8 +15,9 @@ from diemcau_line.protocol import HubCounters
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.exposition import CHUNK_BYTES, header
 from diemcau_server.hub_series import HUB_FAMILIES
-from diemcau_server.metrics import Metrics, Scope
+from diemcau_server.metrics import EndedTest, Metrics, Scope, WorstLag
 from diemcau_server.point_series import FAMILIES, REPORTED
+from diemcau_server.server_series import TEST_KINDS, TEST_RESULTS
 from diemcau_server.state import Board, Judged, PointKey, Restored
 from tests.server.reports import NOW, Clock, report, small_config
 from tests.server.series import crowded_board, full_board, openmetrics_families, scraped
@@ -91,6 +92,8 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
         of_point("device_busy", kind="microphone", role="main"): 1.0,
         of_point("agent_clock_offset_seconds"): -0.25,
         of_point("room_pc_on_mains"): 1.0,
+        of_point("room_pc_battery_ratio"): 0.8,
+        of_point("link_throughput_data_bytes_total", direction="up"): 3e6,
         of_point("point_check_ok", check="camera"): 0.0,
         of_point("point_check_ok", check="loss"): 1.0,
         of_point("point_check_ok", check="power"): 1.0,
@@ -237,7 +240,10 @@ async def test_the_session_is_the_one_that_runs_or_comes_next(board: Board, cloc
 
 
 async def test_a_hub_and_the_server_can_be_scraped_apart(tmp_path: Path, clock: Clock) -> None:
-    """Together the targets of a large district give what one target gives, nothing twice."""
+    """Together the targets of a large district give what one target gives, nothing twice.
+
+    Only what is said of a scrape itself comes with each: of its own points, whoever asks between.
+    """
     metrics = Metrics(crowded_board(tmp_path, 6, NOW, hubs=3), clock)
     whole = set(samples(await scraped(metrics)))
     parts = [samples(await scraped(metrics, Scope(points=False)))]
@@ -245,8 +251,63 @@ async def test_a_hub_and_the_server_can_be_scraped_apart(tmp_path: Path, clock: 
         samples(await scraped(metrics, Scope(server=False, hub=f"hub-{number}")))
         for number in range(3)
     ]
+    of_scrape = {("diemcau_exposed_series", ()), ("diemcau_render_seconds", ())}
     assert set().union(*parts) == whole
-    assert sum(map(len, parts)) == len(whole)
+    assert sum(len(part.keys() - of_scrape) for part in parts) == len(whole - of_scrape)
+    for part in parts[1:]:
+        of_points = [key for key in part if key not in of_scrape]
+        assert part["diemcau_exposed_series", ()] == len(of_points)
+    assert not parts[0].keys() & of_scrape
+
+
+async def test_the_series_of_two_scrapes_at_once_are_not_mixed(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """A scrape of one hub that comes between says nothing of the other's."""
+    metrics = Metrics(crowded_board(tmp_path, 6, NOW, hubs=3), clock)
+    slow = metrics.scrape(Scope(server=False))
+    first = await anext(slow)
+    await scraped(metrics, Scope(server=False, hub="hub-0"))
+    found = samples(first + b"".join([part async for part in slow]))
+    assert found["diemcau_exposed_series", ()] == len(found) - 2
+
+
+async def test_a_delay_of_the_loop_is_shown_to_everyone_for_its_time(
+    board: Board, clock: Clock
+) -> None:
+    """A scrape takes nothing from the next; after 30 s the delay is over."""
+    lag = WorstLag()
+    for moment, late in ((0.0, 0.0), (1.0, 0.7), (30.9, 0.1)):
+        lag.note(moment, late)
+    assert (lag.seconds(), lag.seconds()) == (0.7, 0.7)
+    lag.note(31.0, 0.0)
+    assert lag.seconds() == 0.1
+
+    metrics = Metrics(board, clock)
+    watching = asyncio.create_task(metrics.watch_loop(every_seconds=0.0))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    watching.cancel()
+    shown = [
+        samples(await scraped(metrics))["diemcau_event_loop_lag_seconds", ()] for _ in range(2)
+    ]
+    assert 0 < shown[0] == shown[1]
+
+
+async def test_every_result_of_a_test_stands_from_the_start(board: Board, clock: Clock) -> None:
+    """``increase()`` sees the first of each kind; what is counted later adds no series."""
+    metrics = Metrics(board, clock)
+    name = "diemcau_test_runs_total"
+    before = {key: value for key, value in samples(await scraped(metrics)).items() if name in key}
+    for kind in TEST_KINDS:
+        for result in TEST_RESULTS:
+            metrics.test_ended(EndedTest("bu-dang", kind, result, 12.0))
+    after = {key: value for key, value in samples(await scraped(metrics)).items() if name in key}
+    assert set(before.values()) == {0.0}
+    assert before.keys() == after.keys()
+    assert set(after.values()) == {1.0}
+    buckets = samples(await scraped(Metrics(board, clock)))
+    assert of_hub("test_duration_seconds_count", kind="full") in buckets
 
 
 async def test_other_work_goes_on_during_a_scrape(tmp_path: Path, clock: Clock) -> None:
@@ -272,7 +333,7 @@ async def test_other_work_goes_on_during_a_scrape(tmp_path: Path, clock: Clock) 
     assert pieces > 10
     # Cut where the pieces end, no family is begun twice.
     assert {text.count(header(family, openmetrics=False)) for family in FAMILIES} <= {0, 1}
-    assert turns >= writing + pieces - 2  # the last two pieces come without a wait between
+    assert turns >= writing + pieces - 3  # the last three pieces come without a wait between
 
 
 async def test_openmetrics_is_read_by_the_librarys_parser(board: Board, clock: Clock) -> None:

@@ -112,7 +112,8 @@ async def ends(api: Api, direction: str) -> list[str]:
     while True:
         text = (await (await api.get("/metrics")).text()).splitlines()
         row = f'diemcau_ndt7_transfers_total{{direction="{direction}",end="'
-        found = [line.removeprefix(row).split('"')[0] for line in text if line.startswith(row)]
+        rows = [line.removeprefix(row) for line in text if line.startswith(row)]
+        found = [line.split('"')[0] for line in rows if not line.endswith(" 0.0")]
         if found:
             return found
         await asyncio.sleep(0.01)

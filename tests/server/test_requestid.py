@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from diemcau_contract.logs import JsonLines
+from diemcau_contract.logs import REQUEST_ID, JsonLines
 from diemcau_server.services import Services
-from diemcau_server.web.requestid import REQUEST_ID
 from tests.server.test_api import (  # noqa: F401  # fixtures
     LOGIN,
     ORDER,

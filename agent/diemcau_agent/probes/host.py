@@ -25,6 +25,7 @@ CLOCK_MOST_SECONDS: Final = 2.0
 _SYS_NET: Final = "sys/class/net"
 _DISCARD_PORT: Final = 9
 _SPEED_UNKNOWN: Final = 65_535
+_PERCENT: Final = 100.0
 _WIFI_NAMES: Final = ("wi-fi", "wifi", "wlan", "wireless", "không dây")
 
 
@@ -53,7 +54,7 @@ def read_host(settings: HostSettings) -> HostState:
     disk_free_bytes = _disk_free_bytes(settings.state_directory)
     name = route_interface(settings.route_to)
     medium = medium_of(name, settings.root / _SYS_NET)
-    battery = _on_mains()
+    on_mains, battery_ratio = _supply()
     power = _POWER.read(settings.root)
     there = {
         "disk_low": disk_free_bytes is not None and disk_free_bytes < DISK_LEAST_BYTES,
@@ -61,7 +62,7 @@ def read_host(settings: HostSettings) -> HostState:
         "cpu_busy": long_enough and cpu_ratio > CPU_MOST_RATIO,
         "memory_low": memory_ratio > MEMORY_MOST_RATIO,
         "wifi_only": medium == "wifi",
-        "on_battery": battery is False,
+        "on_battery": on_mains is False,
         "sleep_timer": power.sleeps is True,
         "usb_suspend": power.usb_suspends is True,
     }
@@ -75,7 +76,8 @@ def read_host(settings: HostSettings) -> HostState:
             "medium": medium,
             "interface_bits_per_second": _speed(name),
             "clock_synchronised": settings.clock_synchronised,
-            "on_mains": battery,
+            "on_mains": on_mains,
+            "battery_ratio": battery_ratio,
             "status": "bad" if full else "warn" if causes else "ok",
             "causes": tuple(causes),
         }
@@ -169,10 +171,14 @@ def _speed(name: str | None) -> float | None:
     return statistics.speed * 1e6
 
 
-def _on_mains() -> bool | None:
+def _supply() -> tuple[bool | None, float | None]:
+    """Return whether the PC is on mains, and its battery's charge; a PC without one has none."""
     if not hasattr(psutil, "sensors_battery"):
-        return None
+        return None, None
     battery = psutil.sensors_battery()
     if battery is None:
-        return True
-    return None if battery.power_plugged is None else bool(battery.power_plugged)
+        return True, None
+    on_mains = None if battery.power_plugged is None else bool(battery.power_plugged)
+    # Windows says 255 where it does not know.
+    known = 0 <= battery.percent <= _PERCENT
+    return on_mains, round(battery.percent / _PERCENT, 3) if known else None

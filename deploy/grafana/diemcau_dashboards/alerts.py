@@ -2,7 +2,7 @@
 
 from diemcau_dashboards.parts import Column, Head, Look, Panel, Query, listing
 from diemcau_dashboards.queries import milliseconds
-from diemcau_dashboards.words import ALERT_STATE_WORDS, ALERT_WORDS
+from diemcau_dashboards.words import ALERT_STATE_WORDS, ALERT_WORDS, SEVERITY_WORDS
 
 
 def alert_table(head: Head, selector: str, *, of_points: bool) -> Panel:
@@ -19,7 +19,7 @@ def alert_table(head: Head, selector: str, *, of_points: bool) -> Panel:
             *([Column("name", "Điểm cầu")] if of_points else []),
             Column("alertstate", "Tình trạng", Look("string", words=ALERT_STATE_WORDS)),
             Column("Value #B", "Từ lúc", Look("time:HH:mm DD/MM"), width=120),
-            Column("severity", "Mức"),
+            Column("severity", "Mức", Look("string", words=SEVERITY_WORDS)),
         ],
         sort="Từ lúc",
         empty="không có cảnh báo",

@@ -41,6 +41,8 @@ from diemcau_dashboards.words import (
     ORANGE,
     PURPLE,
     RED,
+    TEST_KIND_WORDS,
+    TEST_WORDS,
     YELLOW,
     YES_NO,
 )
@@ -219,16 +221,20 @@ def _tests() -> Sequence[Panel]:
         bars(
             Head("Số lần kiểm tra", "Theo loại và kết quả.", 12),
             Query(
-                f"sum by (kind, result) (diemcau_test_runs_total{{{HUB}}})",
+                f"sum by (kind, result) (diemcau_test_runs_total{{{HUB}}}) > 0",
                 "{{kind}}: {{result}}", now=True,
             ),
             Look("none", 0, colour=BLUE),
+            overrides=named_texts(TEST_WORDS),
         ),
         bars(
             Head("Thời lượng kiểm tra (p95)", "95 % số lần không quá mức này.", 12),
             Query(
-                f"histogram_quantile(0.95, sum by (le, kind) ({seconds}))", "{{kind}}", now=True
+                # Not a number where no test of a kind has ended.
+                f"histogram_quantile(0.95, sum by (le, kind) ({seconds})) >= 0", "{{kind}}",
+                now=True,
             ),
             Look("s", 0, colour=ORANGE),
+            overrides=named_texts(TEST_KIND_WORDS),
         ),
     ]  # fmt: skip

@@ -87,6 +87,8 @@ class Override:
 
     field: str
     properties: tuple[tuple[str, object], ...]
+    pattern: bool = False
+    """Whether ``field`` is a regular expression, between slashes."""
 
 
 def _head(panel: _Any, head: Head) -> _Any:
@@ -140,7 +142,8 @@ def _mapping(words: Sequence[Shown]) -> models.ValueMap:
 def _overridden(panel: _Any, overrides: Iterable[Override]) -> _Any:
     for one in overrides:
         values = [models.DynamicConfigValue(name, value) for name, value in one.properties]
-        panel = panel.override_by_name(one.field, values)
+        override = panel.override_by_regexp if one.pattern else panel.override_by_name
+        panel = override(one.field, values)
     return panel
 
 

@@ -1,6 +1,6 @@
 """One point: its line by direction, its devices, its tests, its PC and agent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
@@ -45,6 +45,7 @@ from diemcau_dashboards.words import (
     ORANGE,
     PURPLE,
     RED,
+    ROLE_WORDS,
     SEVERITY,
     WORKS,
     YELLOW,
@@ -219,9 +220,7 @@ def _devices() -> Sequence[Panel]:
             Head("Thiết bị theo thời gian", "Đỏ là hỏng hoặc không thấy thiết bị.", 12),
             Query(of("ok"), "{{kind}} {{role}}"),
             Look(words=WORKS),
-            overrides=[
-                Override(f"{one.value} main", (("displayName", one.text),)) for one in DEVICE_WORDS
-            ],
+            overrides=[*_by_role()],
         ),
         listing(
             Head(
@@ -231,7 +230,7 @@ def _devices() -> Sequence[Panel]:
             [Query(expr) for expr in queries],
             [
                 Column("kind", "Thiết bị", Look("string", words=DEVICE_WORDS)),
-                Column("role", "Vị trí"),
+                Column("role", "Vị trí", Look("string", words=ROLE_WORDS)),
                 Column("Value #A", "Tình trạng", Look(words=WORKS), filled=True),
                 Column("Value #B", "Có mặt", Look(words=YES_NO)),
                 Column("Value #C", "Đang được dùng", Look(words=YES_NO)),
@@ -243,6 +242,14 @@ def _devices() -> Sequence[Panel]:
             descending=False,
         ),
     ]  # fmt: skip
+
+
+def _by_role() -> Iterator[Override]:
+    """Name each device's row; a role that the room's file names stands behind the device."""
+    for one in DEVICE_WORDS:
+        yield Override(f"{one.value} main", (("displayName", one.text),))
+        named = f"{one.text}, ${{__field.labels.role}}"
+        yield Override(f"/^{one.value} (?!main$)/", (("displayName", named),), pattern=True)
 
 
 def _tests() -> Sequence[Panel]:

@@ -14,14 +14,29 @@ from diemcau_dashboards.parts import (
     Query,
     curves,
     listing,
+    named_series,
     tile,
     timeline,
 )
-from diemcau_dashboards.queries import SERVER, named
+from diemcau_dashboards.queries import SERVER, milliseconds, named
 from diemcau_dashboards.shell import HEALTH_LINK, make_dashboard, server_variable, with_links
-from diemcau_dashboards.words import BLUE, GREEN, RED, YELLOW, Shown
+from diemcau_dashboards.words import (
+    AUTH_WORDS,
+    BLUE,
+    CERTIFICATE_WORDS,
+    GREEN,
+    MESSAGE_WORDS,
+    PACKET_WORDS,
+    RED,
+    REJECT_WORDS,
+    YELLOW,
+    Shown,
+)
 
 _UP: Final = (Shown("0", "không", RED), Shown("1", "có", GREEN))
+_DAY: Final = 86_400
+_CERTIFICATE: Final = ((None, RED), (14 * _DAY, YELLOW), (30 * _DAY, GREEN))
+"""The alert comes with fourteen days left."""
 _PER_SECOND: Final = Look("ops", 2)
 
 
@@ -70,7 +85,7 @@ def _now() -> Sequence[Panel]:
             [Query(f"min(diemcau_mqtt_connected{{{SERVER}}})", now=True)], Look(words=_UP),
         ),
         tile(
-            Head("Chạy được", "Từ lần khởi động gần nhất của máy chủ.", 4, 4),
+            Head("Đã chạy được", "Từ lần khởi động gần nhất của máy chủ.", 4, 4),
             [Query(started, now=True)], Look("dtdhms", 0, colour=BLUE),
         ),
         tile(
@@ -108,6 +123,7 @@ def _ingest() -> Sequence[Panel]:
         curves(
             Head("Thông điệp mỗi giây", "Theo điều đã xảy ra với chúng.", 6),
             [Query(_rate("ingest_messages_total", "result"), "{{result}}")], _PER_SECOND,
+            overrides=named_series(MESSAGE_WORDS),
         ),
         curves(
             Head("Thời gian một lần ghi", "Của một giao dịch vào kho dữ liệu.", 6),
@@ -119,24 +135,44 @@ def _ingest() -> Sequence[Panel]:
         ),
         curves(
             Head("Thông điệp để riêng", "Tổng số từ khi máy chủ khởi động, theo lý do.", 6),
-            [Query(kept, "{{reason}}")], Look(decimals=0),
+            [Query(kept, "{{reason}}")], Look(decimals=0), overrides=named_series(REJECT_WORDS),
         ),
     ]  # fmt: skip
 
 
 def _broker() -> Sequence[Panel]:
+    ends = f"max by (of) (diemcau_certificate_expiry_timestamp_seconds{{{SERVER}}})"
+    left = f"{ends} - time()"
     refused = f"sum by (kind) (diemcau_auth_failures_total{{{SERVER}}})"
     lost = f"sum(increase(diemcau_mqtt_reconnects_total{{{SERVER}}}[$__rate_interval]))"
     return [
         curves(
-            Head("Phiên với broker", "1 là đang nối; mỗi lần mất phiên được đếm.", 12),
+            Head("Phiên với broker", "1 là đang nối; mỗi lần mất phiên được đếm.", 8),
             [Query(_most("mqtt_connected"), "đang nối"), Query(lost, "mất phiên")],
             Look(decimals=0),
         ),
         curves(
-            Head("Yêu cầu bị từ chối", "Yêu cầu đến API thiếu mã hoặc sai mã.", 12),
+            Head("Yêu cầu bị từ chối", "Yêu cầu đến API thiếu mã hoặc sai mã.", 8),
             [Query(refused, "{{kind}}")],
             Look(decimals=0),
+            overrides=named_series(AUTH_WORDS),
+        ),
+        listing(
+            Head(
+                "Chứng chỉ TLS",
+                "Chứng chỉ của broker như máy chủ thấy khi nối lần gần nhất, và của nơi cấp. Trống "
+                "khi broker không dùng TLS. Hết hạn thì mọi điểm cầu mất kết nối cùng lúc.",
+                8,
+            ),
+            [Query(left), Query(milliseconds(ends))],
+            [
+                Column("of", "Chứng chỉ", Look("string", words=CERTIFICATE_WORDS)),
+                Column("Value #A", "Còn lại", Look("dtdhms", 0, steps=_CERTIFICATE), filled=True),
+                Column("Value #B", "Hết hạn", Look("time:DD/MM/YYYY")),
+            ],
+            sort="Còn lại",
+            descending=False,
+            empty="broker không dùng TLS",
         ),
     ]
 
@@ -165,6 +201,7 @@ def _measuring() -> Sequence[Panel]:
             Head("Gói đo bị bỏ", "Gói đến cổng đo mà máy chủ không nhận, theo lý do.", 6),
             [Query(dropped, "{{reason}}")],
             Look(decimals=0),
+            overrides=named_series(PACKET_WORDS),
         ),
     ]
 
@@ -183,7 +220,7 @@ def _process() -> Sequence[Panel]:
             [Query(memory, "bộ nhớ")], Look("bytes", 1),
         ),
         curves(
-            Head("Vòng lặp bị chậm", "Chậm nhất giữa hai lần đọc; trên 0,5 giây là quá tải.", 6),
+            Head("Vòng lặp bị chậm", "Chậm nhất trong 30 giây; trên 0,5 giây là quá tải.", 6),
             [Query(_most("event_loop_lag_seconds"), "chậm")], Look("s", 1),
         ),
         curves(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING
+from diemcau_contract.errors import RejectReason
 from diemcau_contract.words import PointState, Verdict
 from diemcau_server.cli.language import speech
 from diemcau_server.cli.wording import STATES, said
@@ -85,6 +86,63 @@ CHECK_WORDS: Final = (
     Shown("disk", "ổ đĩa"),
     Shown("clock", "đồng hồ"),
 )
+ROLE_WORDS: Final = (Shown("main", "chính"),)
+"""The role of a device that its file does not name; others are names of the room's own."""
+
+TEST_KIND_WORDS: Final = (
+    Shown("full", "đầy đủ"),
+    Shown("quick", "nhanh"),
+    Shown("capacity", "năng lực đường truyền"),
+)
+TEST_RESULT_WORDS: Final = (
+    *(Shown(verdict.value, said(STATES, verdict, _SAY)) for verdict in Verdict),
+    Shown("broker_unavailable", "không gửi được lệnh"),
+    Shown("lines_only", "đo xong theo lịch"),
+    Shown("measuring_unavailable", "tiến trình đo không chạy"),
+    Shown("store_failed", "không lưu được kết quả"),
+    Shown("test_cancelled", "bị hủy"),
+    Shown("test_failed", "lỗi của máy chủ"),
+    Shown("test_too_long", "quá lâu nên bị dừng"),
+)
+TEST_WORDS: Final = tuple(
+    Shown(f"{kind.value}: {result.value}", f"{kind.text}: {result.text}")
+    for kind in TEST_KIND_WORDS
+    for result in TEST_RESULT_WORDS
+)
+MESSAGE_WORDS: Final = (
+    Shown("accepted", "đã ghi"),
+    Shown("duplicate", "đã có từ trước"),
+    Shown("late", "đến muộn, chỉ ghi vào kho"),
+    Shown("invalid", "không hợp lệ"),
+    Shown("refused", "chưa ghi kịp"),
+    Shown("other", "không phải báo cáo"),
+)
+REJECT_WORDS: Final = (
+    Shown(RejectReason.NOT_JSON, "không phải JSON"),
+    Shown(RejectReason.TOO_LARGE, "quá lớn"),
+    Shown(RejectReason.WRONG_VERSION, "khác phiên bản"),
+    Shown(RejectReason.INVALID, "nội dung không hợp lệ"),
+    Shown(RejectReason.WRONG_POINT, "ghi tên điểm cầu khác"),
+    Shown(RejectReason.UNKNOWN_POINT, "điểm cầu không có trong cấu hình"),
+    Shown(RejectReason.UNKNOWN_TOPIC, "chủ đề MQTT lạ"),
+)
+AUTH_WORDS: Final = (Shown("token_missing", "thiếu mã"), Shown("token_wrong", "sai mã"))
+PACKET_WORDS: Final = (
+    Shown("too_short", "quá ngắn"),
+    Shown("too_long", "quá dài"),
+    Shown("not_ours", "không phải gói của diemcau"),
+    Shown("bad_version", "khác phiên bản"),
+    Shown("unknown_kind", "loại gói lạ"),
+    Shown("bad_field", "nội dung không hợp lệ"),
+    Shown("bad_hmac", "sai chữ ký"),
+    Shown("unknown_flow", "luồng không có trong lượt đo nào"),
+    Shown("wrong_address", "đến từ địa chỉ khác"),
+    Shown("over_budget", "quá tổng lưu lượng cho phép"),
+    Shown("over_rate", "quá nhanh"),
+)
+CERTIFICATE_WORDS: Final = (
+    Shown("broker", "của broker"), Shown("authority", "của nơi cấp (ca_file)"),
+)  # fmt: skip
 WORKS: Final = (Shown("0", "hỏng", RED), Shown("1", "tốt", GREEN))
 YES_NO: Final = (Shown("0", "không"), Shown("1", "có"))
 ALERT_WORDS: Final = (
@@ -109,6 +167,11 @@ ALERT_WORDS: Final = (
 )
 """The alerts of ``deploy/prometheus/rules`` in a few words; each says more in its own text."""
 
+SEVERITY_WORDS: Final = (
+    Shown("critical", "khẩn cấp", RED),
+    Shown("warning", "cần xem", YELLOW),
+    Shown("none", "chỉ để biết", GREY),
+)
 ALERT_STATE_WORDS: Final = (
     Shown("pending", "đang theo dõi", YELLOW),
     Shown("firing", "đang báo", RED),

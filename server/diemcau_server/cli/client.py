@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from diemcau_contract.logs import REQUEST_ID
 from diemcau_contract.result import TestResult
 from diemcau_server.cli import faults
 from diemcau_server.cli.answers import Board, Detail, Fault, Progress, Started
@@ -65,7 +67,8 @@ class ApiClient:
         self._connection = connection
         self._say = say
         self._retry_delays_seconds = retry_delays_seconds
-        headers: dict[str, str] = {"Accept-Language": say.language}
+        # One id a command: the server logs it with all of the command's requests and its test.
+        headers = {"Accept-Language": say.language, REQUEST_ID: secrets.token_hex(8)}
         if connection.token:
             headers["Authorization"] = f"Bearer {connection.token}"
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5.0)

@@ -141,6 +141,9 @@ class CapacityTurns:
             lambda: all(way in one.capacity or not one.takes_part for one in asked),
             end + self._limits.results_seconds,
         )
+        for one in asked:
+            statistics = one.capacity.get(way)
+            one.capacity_bytes[way] += statistics.bytes_sent if statistics else 0
 
     def _call_shared(self, one: PointRun, way: Direction) -> None:
         """Keep the figure as a lower bound: the hub's line may have been the limit."""

@@ -332,6 +332,8 @@ class Coordinator:
     def _finish(self, run: TestRun, outcome: Outcome) -> None:
         order = run.order
         self._board.test_ended(order.hub, [one.point for one in order.points], outcome.result)
+        for point, load in run.capacity_bytes.items():
+            self._board.capacity_loaded(order.hub, point, load)
         self._current = None
         self._tasks.pop(order.test, None)
         self._ended[order.test] = run

@@ -12,6 +12,17 @@ from datetime import datetime
 from diemcau_contract.causes import Text
 from diemcau_contract.messages import utc_text
 
+ENDS_WITHOUT_RESULT = (
+    "broker_unavailable",
+    "lines_only",
+    "measuring_unavailable",
+    "store_failed",
+    "test_cancelled",
+    "test_failed",
+    "test_too_long",
+)
+"""Codes of a test that has begun and gave no verdict (fixed set: it is a metric label)."""
+
 
 class CoordinatorError(Exception):
     """A test that cannot be started or brought to its end; ``code`` is fixed, ``text`` is read."""

@@ -68,6 +68,8 @@ class PointRun:
         self.hub: dict[int, HubFigures] = {}
         self.capacity: dict[Direction, CapacityStatistics | None] = {}
         """By direction; None where nothing could be told."""
+        self.capacity_bytes = dict.fromkeys(Direction, 0)
+        """Load of all its capacity turns, as far as their receivers have told."""
         self._expected: set[int] = set()
         self._boot_id: str | None = None
 

@@ -105,6 +105,11 @@ class TestRun:
         more = CAPACITY_POINT_SECONDS * len(self.order.points) if self.order.capacity else 0.0
         return self._limits.whole_seconds + more
 
+    @property
+    def capacity_bytes(self) -> Mapping[str, Mapping[Direction, int]]:
+        """What its capacity turns have put on each point's line so far."""
+        return {one.point: one.capacity_bytes for one in self._points.values()}
+
     def outline(self) -> tuple[StepPlan, ...]:
         """Return the steps in their order, with the margin that follows from the rehearsal."""
         return self.steps.steps if self._settled else (*self.steps.steps, MARGIN)

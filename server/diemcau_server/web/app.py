@@ -38,7 +38,7 @@ def make_app(services: Services, ndt7_pace: Pace = _USUAL_PACE) -> web.Applicati
     app[SERVICES] = services
     app[CLOSING] = asyncio.Event()
     app[OPENAPI] = document(ROUTES)
-    app[TRANSFERS] = Transfers(ndt7_pace)
+    app[TRANSFERS] = Transfers(ndt7_pace, services.metrics.ndt7_transfers)
     services.coordinator.before_each_test(app[TRANSFERS].cut)
     for route in ROUTES:
         if route.method == "GET":

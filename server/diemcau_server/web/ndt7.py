@@ -3,13 +3,15 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
+from prometheus_client import Counter
 
 from diemcau_contract.causes import Text
 from diemcau_server.web.errors import ProblemError, invalid
-from diemcau_server.web.ndt7_transfer import PROTOCOL, Direction, Pace, Transfer
+from diemcau_server.web.ndt7_transfer import PROTOCOL, Direction, End, Pace, Transfer
 from diemcau_server.web.routing import SERVICES
 
 MOST_AT_ONCE = 1
@@ -23,8 +25,11 @@ _LOG = logging.getLogger(__name__)
 class Transfers:
     """The transfers that run. Each of them fills the hub's line: a test of the line ends them."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, ended: Counter) -> None:
         self.pace = pace
+        self.ended = ended
+        for direction, end in product(Direction, End):
+            ended.labels(direction, end)
         self._running: set[Transfer] = set()
 
     @contextmanager
@@ -76,7 +81,7 @@ async def _serve(request: web.Request, direction: Direction) -> web.WebSocketRes
             return await transfer.run()
         finally:
             if transfer.seconds:  # the handshake was done
-                services.metrics.ndt7_transfers.labels(direction, transfer.end).inc()
+                transfers.ended.labels(direction, transfer.end).inc()
                 _log(transfer, request.remote)
 
 

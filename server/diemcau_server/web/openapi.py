@@ -10,12 +10,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from diemcau_contract import __version__
+from diemcau_contract.logs import REQUEST_ID
 from diemcau_server.web.errors import ErrorAnswer
+from diemcau_server.web.requestid import TAKEN
 from diemcau_server.web.routing import Route
 
 OPENAPI: web.AppKey[dict[str, Any]] = web.AppKey("openapi", dict)
 
 _REF = "#/components/schemas/{model}"
+_ID_PARAMETER = "#/components/parameters/request_id"
+_ID_HEADER = "#/components/headers/request_id"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ERRORS: dict[int, str] = {
     400: "The request is not valid or names something unknown",
@@ -47,9 +51,23 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas["$defs"],
+            "parameters": {
+                "request_id": {
+                    "name": REQUEST_ID, "in": "header", "required": False,
+                    "description": "An id for the log lines of this request; another form is "
+                    "replaced, not refused",
+                    "schema": {"type": "string", "pattern": f"^{TAKEN.pattern}$"},
+                }
+            },
+            "headers": {
+                "request_id": {
+                    "description": "The id under which the server has logged this request",
+                    "schema": {"type": "string"},
+                }
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-    }
+    }  # fmt: skip
 
 
 async def get_openapi(request: web.Request) -> web.Response:
@@ -66,13 +84,14 @@ def _operation(route: Route) -> dict[str, Any]:
             **{str(status): _error(status) for status in route.errors},
         },
     }
+    for response in operation["responses"].values():
+        response["headers"] = {REQUEST_ID: {"$ref": _ID_HEADER}}
     parameters = [_path_parameter(name) for name in _PARAMETER.findall(route.path)]
     parameters += [
         {"name": name, "in": "query", "required": False, "schema": {"type": kind}}
         for name, kind in route.query.items()
     ]
-    if parameters:
-        operation["parameters"] = parameters
+    operation["parameters"] = [*parameters, {"$ref": _ID_PARAMETER}]
     if route.body is not None:
         content = {"application/json": {"schema": _reference(route.body)}}
         operation["requestBody"] = {"required": True, "content": content}

@@ -8,11 +8,10 @@ from typing import Final
 
 from aiohttp import web
 
-from diemcau_contract.logs import belonging, current_ids
+from diemcau_contract.logs import REQUEST_ID, belonging, current_ids
 from diemcau_server.web.errors import Handler
 
-REQUEST_ID: Final = "X-Request-Id"
-_TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What is taken from outside into log lines; anything else is replaced, not refused."""
 _ID_BYTES: Final = 8
 _PATH_CHARACTERS: Final = 200
@@ -23,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 async def with_request_id(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request bear its id, and log it; reading is told with --verbose only."""
     given = request.headers.get(REQUEST_ID, "")
-    identifier = given if _TAKEN.fullmatch(given) else secrets.token_hex(_ID_BYTES)
+    identifier = given if TAKEN.fullmatch(given) else secrets.token_hex(_ID_BYTES)
     with belonging(request=identifier):
         response = await handler(request)
         response.headers[REQUEST_ID] = identifier

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -32,6 +33,22 @@ def test_a_measured_clock_offset_counts_more_than_the_flag(
     """A clock within two seconds of the hub's is good enough, however it is kept."""
     settings = HostSettings(tmp_path, "127.0.0.1", synchronised, offset_seconds)
     assert (Cause.CLOCK_OFF in read_host(settings).causes) is off
+
+
+@pytest.mark.parametrize(
+    ("percent", "plugged", "charge"),
+    [(80, True, (True, 0.8)), (0, None, (None, 0.0)), (100, False, (False, 1.0)),
+     (101, True, (True, None)), (255, True, (True, None)), (None, None, (True, None))],
+)  # fmt: skip
+def test_the_charge_is_that_of_a_battery_which_tells_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *,
+    percent: int | None, plugged: bool | None, charge: tuple[bool | None, float | None],
+) -> None:  # fmt: skip
+    """A PC without a battery has no charge; what Windows gives for unknown is no charge."""
+    battery = None if percent is None else SimpleNamespace(percent=percent, power_plugged=plugged)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
+    state = read_host(HostSettings(tmp_path, "127.0.0.1"))
+    assert (state.on_mains, state.battery_ratio) == charge
 
 
 @pytest.mark.parametrize(

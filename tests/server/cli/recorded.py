@@ -6,12 +6,14 @@ It runs in a thread with a loop of its own, so that commands can be called as us
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from diemcau_contract.logs import REQUEST_ID
 
 TEST = "20260314-003000-ab12"
 TOKEN = "0123456789abcdef"  # noqa: S105  # the test's own
@@ -137,6 +139,7 @@ class Recorded:
     board: dict[str, Any] = field(default_factory=lambda: {"points": []})
     asked: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    request_ids: list[str] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)
     address: str = ""
 
@@ -219,7 +222,15 @@ def error(code: str, vi: str, en: str, **more: Any) -> dict[str, Any]:
 @contextmanager
 def serving(recorded: Recorded) -> Iterator[Recorded]:
     """Serve ``recorded`` on a free loopback port, in a thread of its own."""
-    app = web.Application()
+
+    @web.middleware
+    async def keep_id(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        recorded.request_ids.append(request.headers[REQUEST_ID])
+        return await handler(request)
+
+    app = web.Application(middlewares=[keep_id])
     app.router.add_post("/api/v1/tests", recorded.create)
     app.router.add_get("/api/v1/tests/{test}/events", recorded.events)
     app.router.add_get("/api/v1/tests/{test}/detail", recorded.detail)

@@ -9,6 +9,7 @@ import pytest
 
 from diemcau_contract import result as contract_result
 from diemcau_server.cli import client
+from diemcau_server.web.requestid import TAKEN
 from tests.server.cli import recorded as records
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import ALL_READY, CUT, FAULTY, HANG, TEST, TOKEN, Recorded, progress
@@ -47,6 +48,18 @@ def test_table_names_every_point_in_vietnamese_order(recorded: Recorded, command
     assert "✗ camera bị che" in rows[2]
     assert "✗ chưa sẵn sàng: không liên lạc được" in rows[3]
     assert "✓ sẵn sàng" in rows[4]
+
+
+def test_all_requests_of_a_command_bear_one_id(recorded: Recorded, command: Command) -> None:
+    """By it the server's log tells what one command did; the next command has another."""
+    for _ in range(2):
+        recorded.streams = [FULL]
+        command("test-line")
+    first, second = recorded.request_ids[:2], recorded.request_ids[2:]
+    assert len(first) == len(second) == 2
+    assert len(set(first)) == len(set(second)) == 1
+    assert first != second
+    assert TAKEN.fullmatch(first[0])
 
 
 def test_a_lower_bound_of_capacity_is_said_as_one(recorded: Recorded, command: Command) -> None:

@@ -29,7 +29,7 @@ def made(content: Mapping[str, Any], folder: Path) -> Iterator[dict[str, object]
         patch.setattr(psutil, "disk_usage", lambda _path: usage)
         memory = SimpleNamespace(percent=reading.get("memory_percent", 40.0))
         patch.setattr(psutil, "virtual_memory", lambda: memory)
-        battery = SimpleNamespace(power_plugged=reading.get("plugged", True))
+        battery = SimpleNamespace(power_plugged=reading.get("plugged", True), percent=80)
         patch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
         yield {"state_directory": folder, "route_to": "127.0.0.1", "root": folder}
 
