@@ -6,7 +6,7 @@ import functools
 import getpass
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from diemcau_agent.acceptance import accept_found
@@ -14,12 +14,12 @@ from diemcau_agent.config import AgentConfig
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ExitCode, UsageError
 from diemcau_agent.explain import explained
-from diemcau_agent.probes.host import HostSettings
+from diemcau_agent.probes.host import CPU_SPAN_SECONDS, HostSettings
 from diemcau_agent.probes.table import probe_for, probe_names
 from diemcau_agent.roomcheck import check_room
 from diemcau_agent.rows import FINE, Row, device_row, host_row, line_row, printed
 from diemcau_agent.status import as_json_text, rows_document, show, todo_lines
-from diemcau_agent.statusfile import read_status
+from diemcau_agent.statusfile import AgentStatus, read_status
 from diemcau_contract.causes import Language, Text
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import DeviceKind
@@ -99,11 +99,13 @@ async def _rows(
     config: AgentConfig, wanted: set[str], devices: Sequence[ExpectedDevice]
 ) -> tuple[list[Row], dict[str, Seen], tuple[DeviceResult, ...]]:
     rows = []
+    status = read_status(config.state_directory)
+    if status is not None and not status.running:
+        status = None
     if "line" in wanted:
-        status = read_status(config.state_directory)
-        rows.append(line_row(status.line if status and status.running else None))
-    asked_by = f"here: {_user()}"
-    found = await check_room(devices, _host_settings(config), config.openings(), asked_by)
+        rows.append(line_row(status.line if status else None))
+    asked_by, host = f"here: {_user()}", _host_settings(config, status)
+    found = await check_room(devices, host, config.openings(), asked_by)
     seen = {}
     if "host" in wanted:
         rows.append(host_row(found.host))
@@ -134,9 +136,18 @@ def _may_play(devices: Sequence[ExpectedDevice], language: Language) -> bool:
     return answer != "" and answer.strip().casefold() in _YES
 
 
-def _host_settings(config: AgentConfig) -> HostSettings:
+def _host_settings(config: AgentConfig, status: AgentStatus | None) -> HostSettings:
+    """Take what only time shows, clock drift and load, from the agent that runs."""
     host = config.measure_address[0] if config.measure_address else config.broker.host
-    return HostSettings(config.state_directory, host, sync_state().synchronised)
+    settings = HostSettings(config.state_directory, host, sync_state().synchronised)
+    if status is None:
+        return settings
+    long_enough = status.worked_seconds >= CPU_SPAN_SECONDS
+    return replace(
+        settings,
+        clock_offset_seconds=status.clock_offset_seconds,
+        cpu_ratio=status.host.cpu_ratio if long_enough else None,
+    )
 
 
 def _probe_name(device: ExpectedDevice) -> str:

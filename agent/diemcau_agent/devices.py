@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -20,13 +20,17 @@ from diemcau_agent.probes.holders import programs_holding
 from diemcau_agent.probes.interfaces import plugged_in
 from diemcau_agent.probes.outputs import judge_outputs, linux_outputs
 from diemcau_agent.probes.result import ProbeResult, ProbeValue, judged, shown
-from diemcau_agent.probes.table import PROBES
+from diemcau_agent.probes.table import PROBES, probe_for
 from diemcau_agent.probes.v4l2 import find_v4l2
 from diemcau_contract.messages import DeviceResult
 
 ASK_SECONDS: Final = 120.0
 """How old the sound system's answer may be while the kernel's list stays the same: asking costs
 more than all the rest."""
+UNTRIED: Final = "untried"
+"""Value of a device of which only a probe can say that it works, and that none has looked at."""
+HOLDERS_HIDDEN: Final = "holders_hidden"
+"""Value of a device that is there, but nobody can say whether a program has it open."""
 _STREAMS: Final[Mapping[str, Stream]] = {"microphone": "c", "speaker": "p"}
 _CAPABILITIES: Final[Mapping[str, Capability]] = {"camera": "webcam", "microphone": "microphone"}
 
@@ -101,7 +105,8 @@ class Inventory:
 
         ``ok`` there, ``bad`` with ``missing`` or ``denied``, ``in_use`` with who has it, ``warn``
         with ``wrong_device`` where programs use another one, ``unknown`` where this system cannot
-        say, ``not_applicable`` for what only a probe can tell.
+        say, ``not_applicable`` for what only a probe can tell. What no look of this kind can prove
+        has the value UNTRIED.
         """
         cards = sound_cards(self._root)
         self._number += 1
@@ -111,7 +116,7 @@ class Inventory:
         for device in self._expected:
             started = time.perf_counter()
             found = self._look_audio(device, cards) if _is_audio(device) else self._look(device)
-            run = ChildRun(found, "", time.perf_counter() - started)
+            run = ChildRun(_marked(device, found), "", time.perf_counter() - started)
             results.append(device_result(device.kind, device.role, run))
         return tuple(results)
 
@@ -190,6 +195,15 @@ def inventory(
     return Inventory(expected, root).look()
 
 
+def _marked(device: ExpectedDevice, found: ProbeResult) -> ProbeResult:
+    """Say of what is only there, or not even asked, that its probe has not looked at it."""
+    row = probe_for(device.kind, device.source.get("format"))
+    only_there = found.status == "ok" and row is not None and row[1].opens
+    if only_there or (found.status == "not_applicable" and row is not None):
+        return replace(found, values={**found.values, UNTRIED: True})
+    return found
+
+
 def _is_audio(device: ExpectedDevice) -> bool:
     return device.kind in _STREAMS and device.source.get("format") == "system"
 
@@ -206,9 +220,9 @@ def _look_v4l2(url: str, root: Path) -> ProbeResult:
     if not os.access(path, os.R_OK | os.W_OK):
         return judged(("denied",), {})
     holders = programs_holding(path, root / "proc")
-    if holders:
-        return _in_use(", ".join(holders))
-    return judged((), {"node": path.name})
+    if holders is None:
+        return ProbeResult("unknown", (), {HOLDERS_HIDDEN: True})
+    return _in_use(", ".join(holders)) if holders else judged((), {})
 
 
 def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:

@@ -36,6 +36,8 @@ _WINDOWS: Final = sys.platform == "win32"
 _START: Final = (
     "schtasks /run /tn diemcau-agent" if _WINDOWS else "systemctl --user start diemcau-agent"
 )
+_UNIT: Final = "systemctl --user cat diemcau-agent | grep -E '^(Private|Protect|ReadWritePaths)'"
+"""Shows the lines that put it there; the unit that ``diemcau init`` writes has none of them."""
 _OPEN_UDP: Final = (
     'netsh advfirewall firewall add rule name="diemcau" dir=out action=allow protocol=UDP '
     "remoteport={port}"
@@ -62,7 +64,8 @@ def show_doctor(
     if config is not None:
         needs += [_state_need(config), _disk_need(config)]
         needs += _broker_needs(config)
-        needs += agent_needs(read_status(config.state_directory))
+        status = read_status(config.state_directory)
+        needs += [*agent_needs(status), *sight_needs(status)]
     if as_json:
         show([as_json_text(need_document("diemcau.agent_doctor/1", needs))])
     else:
@@ -84,6 +87,22 @@ def agent_needs(status: AgentStatus | None) -> Iterator[Need]:
     back = statistics.packets_received > 0
     mend = _OPEN_UDP.format(port=line.port)
     yield Need("udp", name, back, same("") if back else WORDING[Cause.FIREWALL].name, mend)
+
+
+def sight_needs(status: AgentStatus | None, proc: Path = Path("/proc")) -> Iterator[Need]:
+    """Say whether the agent that runs sees who has a camera open: not from a user namespace."""
+    if sys.platform != "linux" or status is None or not status.running:
+        return
+    name = Text("Thấy chương trình nào đang dùng camera", "Sees which program uses the camera")
+    try:
+        here, there = (
+            (proc / process / "ns/user").readlink() for process in ("self", str(status.process_id))
+        )
+    except OSError as error:
+        yield Need("holders", name, None, same(str(error)))
+        return
+    hidden = Text("agent chạy trong user namespace riêng", "the agent has its own user namespace")
+    yield Need("holders", name, here == there, same("") if here == there else hidden, _UNIT)
 
 
 def _configuration(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from diemcau_agent.devices import HOLDERS_HIDDEN, UNTRIED
 from diemcau_agent.linkfaults import LinkFault
 from diemcau_agent.statusfile import AgentStatus, LineStatus, LinkStatus
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action, wording
@@ -30,10 +31,13 @@ LOST_PACKETS_LEAST: Final = 3
 SENT_PACKETS_LEAST: Final = 4
 """Before this many packets went out, none came back says nothing."""
 
-PROVEN_BY_SIGNAL: Final = frozenset({DeviceKind.CAMERA, DeviceKind.MICROPHONE, DeviceKind.SPEAKER})
 _UNTRIED: Final = Text(
-    "có cắm, chưa thử; muốn thử: diemcau-agent check",
-    "there, not tried yet; to try: diemcau-agent check",
+    "chưa thử; muốn thử: diemcau-agent check", "not tried yet; to try: diemcau-agent check"
+)
+_THERE_UNTRIED: Final = Text(f"có cắm, {_UNTRIED.vi}", f"there, {_UNTRIED.en}")
+_HOLDERS_HIDDEN: Final = Text(
+    "có cắm, không biết chương trình nào đang dùng; xem: diemcau-agent doctor",
+    "there, who uses it cannot be seen; see: diemcau-agent doctor",
 )
 _NOTHING: Final = Text("", "")
 _NOT_RUNNING: Final = Text("phần mềm diemcau chưa chạy", "diemcau-agent does not run")
@@ -46,6 +50,7 @@ class RowCode(StrEnum):
     AGENT_NOT_RUNNING = "agent_not_running"
     NOT_MEASURED = "not_measured"
     UNTRIED = "untried"
+    HOLDERS_HIDDEN = "holders_hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +130,13 @@ def device_row(result: DeviceResult) -> Row:
     if who and result.kind is not DeviceKind.CODEC:
         detail = Text(f"{detail.vi} ({who})", f"{detail.en} ({who})")
     key = f"{result.kind}.{result.role}"
-    if result.kind in PROVEN_BY_SIGNAL and result.status is Status.OK and not result.values:
-        # Only seen to be there: a covered camera and a dead microphone are there as well.
-        return Row(key, name, Status.UNKNOWN, _UNTRIED, code=RowCode.UNTRIED)
+    if result.values.get(HOLDERS_HIDDEN):
+        return Row(key, name, result.status, _HOLDERS_HIDDEN, code=RowCode.HOLDERS_HIDDEN)
+    if result.values.get(UNTRIED):
+        # A covered camera and a dead microphone are there as well; a codec may be off.
+        there = result.status is Status.OK
+        detail = _THERE_UNTRIED if there else _UNTRIED
+        return Row(key, name, Status.UNKNOWN, detail, code=RowCode.UNTRIED)
     row = Row(key, name, result.status, detail, causes=result.causes)
     return _with_todo(row, result.kind, result.values, changes([result]))
 

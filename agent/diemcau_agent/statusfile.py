@@ -93,8 +93,27 @@ class AgentStatus(_Frozen):
     @property
     def running(self) -> bool:
         """Whether the agent that wrote it still runs and works."""
-        limit = max(STALE_LEAST_SECONDS, STALE_INTERVALS * self.interval_seconds)
-        return not self.stopped and self.age_seconds <= limit and self._process_lives()
+        fresh = self.age_seconds <= self._stale_seconds
+        return not self.stopped and fresh and self._process_lives()
+
+    @property
+    def worked_seconds(self) -> float:
+        """How long the agent had run when it wrote this."""
+        return self.written_at.timestamp() - self.process_started_at
+
+    @property
+    def clock_offset_seconds(self) -> float | None:
+        """Own clock less the hub's; None where no light flow has lately measured it."""
+        statistics, measured_at = self.line.statistics, self.line.measured_at
+        if statistics is None or statistics.clock_offset_seconds is None or measured_at is None:
+            return None
+        age_seconds = (self.written_at - measured_at).total_seconds()
+        # STAMP gives the hub's clock less ours.
+        return -statistics.clock_offset_seconds if age_seconds <= self._stale_seconds else None
+
+    @property
+    def _stale_seconds(self) -> float:
+        return max(STALE_LEAST_SECONDS, STALE_INTERVALS * self.interval_seconds)
 
     def _process_lives(self) -> bool:
         try:

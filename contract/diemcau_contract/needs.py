@@ -15,8 +15,9 @@ _SET_CLOCK: Final = (
     else "sudo timedatectl set-ntp true"
 )
 GIBIBYTE: Final = 1 << 30
-DISK_LEAST_BYTES: Final = GIBIBYTE
-"""Ours: a year of a district's reports (16 points, two a minute, 1 KB) takes about as much."""
+DISK_LEAST_BYTES: Final = 2_000_000_000
+"""The doctors of hall and room and the watch over a room's PC hold a disk against the same. Ours:
+a year of a district's reports (16 points, two a minute, 1 KB) takes about half of it."""
 
 
 def same(text: str) -> Text:

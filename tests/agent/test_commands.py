@@ -1,11 +1,13 @@
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from diemcau_agent.__main__ import main
+from diemcau_agent.devices import ExpectedDevice, inventory
 from diemcau_agent.devicewatch import merged
 from diemcau_agent.linkfaults import LinkFault
 from diemcau_agent.rows import device_row
@@ -87,7 +89,7 @@ def test_a_device_that_is_only_plugged_in_is_not_called_good(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, expected: tuple[str, str]
 ) -> None:
     """A covered camera is there as well: only its signal makes a room ready."""
-    there = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK, measured_at=NOW)
+    (there,) = inventory([ExpectedDevice("camera", "main", {"format": "lavfi", "url": "x"})])
     code, text = told(tmp_path, capsys, room(devices=(there,)), "--lang", language)
     rows = [" ".join(line.split()) for line in text.splitlines()]
     verdict, row = expected
@@ -185,8 +187,12 @@ def test_without_contact_the_line_is_not_judged(
                              problem=Sentence(vi="từ chối", en="refused"))},
          {"link": "login_refused"}),
         ({"line": LineStatus()}, {"line": "not_measured"}),
-        ({"devices": (DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK),)},
+        ({"devices": (DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK,
+                                   values={"untried": True}),)},
          {"camera.main": "untried"}),
+        ({"devices": (DeviceResult(kind=DeviceKind.CAMERA, status=Status.UNKNOWN,
+                                   values={"holders_hidden": True}),)},
+         {"camera.main": "holders_hidden"}),
         ({}, {}),
     ],
 )  # fmt: skip
@@ -280,6 +286,34 @@ def test_check_opens_the_devices(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert re.search(
         r"^ +độ sáng trung bình \(0-255\) +\d+,\d  hình đen: dưới 24,0", text, re.MULTILINE
     )
+
+
+@pytest.mark.parametrize(
+    ("worked_seconds", "measured", "told"),
+    [(60, timedelta(0), {"clock_off", "cpu_busy"}), (10, timedelta(0), {"clock_off"}),
+     (60, timedelta(minutes=5), {"cpu_busy"})],
+)  # fmt: skip
+def test_check_host_asks_the_running_agent_for_what_takes_time(
+    worked_seconds: int, measured: timedelta, told: set[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Clock drift and load: fresh only, and no load of an agent that has just begun."""
+    _, started = own_start()
+    written = max(datetime.now(UTC), datetime.fromtimestamp(started + worked_seconds, UTC))
+    if worked_seconds < 30:
+        written = datetime.fromtimestamp(started + worked_seconds, UTC)
+    drifted = replace(STAMP, clock_offset_seconds=3.0)
+    line = LineStatus(port=8620, statistics=drifted, measured_at=written - measured)
+    host = HostState(status=Status.OK, cpu_ratio=0.95)
+    interval = 3600.0 if measured == timedelta(0) else 30.0
+    status = room(written_at=written, line=line, host=host, interval_seconds=interval)
+    write_status(tmp_path / "state", status)
+    config = write_config(tmp_path, 1883)
+    with pytest.raises(SystemExit):
+        main(["check", "host", "--config", str(config), "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+
+    assert set(row["causes"]) & {"clock_off", "cpu_busy"} == told
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import ctypes.util
 import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from diemcau_agent import pcneeds
 from diemcau_agent.__main__ import main
-from diemcau_agent.doctor import agent_needs
+from diemcau_agent.doctor import agent_needs, sight_needs
 from diemcau_agent.pcneeds import linux_needs, windows_needs
 from diemcau_agent.statusfile import LineStatus
 from diemcau_contract.needs import Need, clock_need
@@ -124,6 +125,25 @@ def test_without_a_running_agent_udp_cannot_be_said() -> None:
         needs = by_key(agent_needs(status))
         assert (needs["agent"].there, needs["udp"].there) == (False, None)
         assert needs["agent"].mend == "systemctl --user start diemcau-agent"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("namespaces", "there"), [((1, 1), True), ((1, 2), False), ((1, None), None)]
+)
+def test_an_agent_in_its_own_user_namespace_is_blind(
+    tmp_path: Path, *, namespaces: tuple[int, int | None], there: bool | None
+) -> None:
+    """Doctor runs outside of the unit: it is the running agent's namespace that counts."""
+    status = room()
+    for process, number in zip(("self", status.process_id), namespaces, strict=True):
+        (tmp_path / str(process) / "ns").mkdir(parents=True)
+        if number is not None:
+            (tmp_path / str(process) / "ns" / "user").symlink_to(f"user:[{number}]")
+    (need,) = sight_needs(status, tmp_path)
+
+    assert need.there is there
+    assert list(sight_needs(None)) == []
 
 
 def test_a_clock_that_nothing_keeps() -> None:

@@ -47,6 +47,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     if path is None:
         return judged(("missing",), {})
     holders = programs_holding(path)
+    # Where that cannot be known the driver says it: it refuses a second stream (EBUSY).
     if holders:
         return ProbeResult("in_use", ("busy",), {"held_by": ", ".join(holders)[:MAX_TEXT]})
     if shutter_closed(path):

@@ -18,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.result import ProbeResult, judged
+from diemcau_agent.probes.table import CPU_STARVED_RATIO
 from diemcau_agent.signal import picture
 from diemcau_agent.signal.limits import PICTURE_LIMITS, PictureLimits
 
@@ -38,7 +39,6 @@ GREY_SIZE: Final = (320, 180)
 RATE_RATIO: Final = 0.8
 RATE_LEAST: Final = 10.0
 """Frames per second under which motion is no longer seen as motion, whatever was asked."""
-CPU_STARVED_RATIO: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,11 @@ import psutil
 from pydantic import ValidationError
 
 from diemcau_agent.probes.result import ProbeResult, from_json
-from diemcau_agent.probes.table import probe_for
+from diemcau_agent.probes.table import CPU_STARVED_RATIO, probe_for
 from diemcau_contract.device_words import NETWORK
 from diemcau_contract.messages import DeviceResult
 
 MAX_LOG_CHARACTERS: Final = 4000
-CPU_STARVED_RATIO: Final = 0.85
-"""Share of all processors' time above which a child of low priority hardly runs."""
 
 _STARTED: Final = b"probe started"
 _LOGIN: Final = re.compile(r"://[^\s'\"]*@")

@@ -7,21 +7,24 @@ from typing import Final
 PROBE_NAME: Final = "diemcau-probe"
 """What a probe's process calls itself: that it has a device open is no use of it."""
 _PROC: Final = Path("/proc")
+_ALL_USERS: Final = ["0", "0", "4294967295"]
+"""The map of user ids outside of any user namespace (user_namespaces(7))."""
 
 
-def programs_holding(device: Path, proc: Path = _PROC) -> tuple[str, ...]:
+def programs_holding(device: Path, proc: Path = _PROC) -> tuple[str, ...] | None:
     """Return the names of other programs that have the device open, sorted.
 
-    Processes of other users are not visible without rights and are left out; empty where there
-    is no ``/proc``.
+    None where nobody was seen but this user's own programs hide what they have open: so it is
+    within a user namespace of one's own (PrivateUsers= of systemd; user_namespaces(7)). Processes
+    of other users are not visible without rights and are left out; empty where there is no
+    ``/proc``.
     """
     target = os.path.realpath(device)
-    names = {
-        _name(process)
-        for process in proc.glob("[0-9]*")
-        if process.name != str(os.getpid()) and _holds(process, target)
-    }
-    return tuple(sorted(names - {PROBE_NAME}))
+    others = [one for one in proc.glob("[0-9]*") if one.name != str(os.getpid())]
+    holds = {process: _holds(process, target) for process in others}
+    names = {_name(process) for process, held in holds.items() if held} - {PROBE_NAME}
+    hidden = None in holds.values() and _in_user_namespace(proc)
+    return tuple(sorted(names)) if names or not hidden else None
 
 
 def is_probe(process_id: str, proc: Path = _PROC) -> bool:
@@ -29,11 +32,32 @@ def is_probe(process_id: str, proc: Path = _PROC) -> bool:
     return _name(proc / process_id) == PROBE_NAME
 
 
-def _holds(process: Path, target: str) -> bool:
+def _holds(process: Path, target: str) -> bool | None:
+    """Say whether a process has the file open; None where it is our own user's and hides that."""
+    descriptors = process / "fd"
     try:
-        return any(str(link.readlink()) == target for link in (process / "fd").iterdir())
+        return any(str(link.readlink()) == target for link in descriptors.iterdir())
+    except PermissionError:
+        return None if _is_ours(descriptors) else False
     except OSError:
-        # Ended meanwhile, or another user's.
+        # Ended meanwhile.
+        return False
+
+
+def _in_user_namespace(proc: Path) -> bool:
+    """Elsewhere what is hidden is hidden by rights (a container's root), as another user's is."""
+    try:
+        mapped = (proc / "self/uid_map").read_text(encoding="ascii").split()
+    except OSError:
+        return False
+    return mapped != _ALL_USERS
+
+
+def _is_ours(descriptors: Path) -> bool:
+    """Programs that guard their memory (an agent of keys) show these as root's, not as ours."""
+    try:
+        return descriptors.stat().st_uid == os.geteuid()
+    except OSError:
         return False
 
 

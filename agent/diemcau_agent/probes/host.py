@@ -12,10 +12,10 @@ import psutil
 
 from diemcau_agent.probes.power import PowerWatch
 from diemcau_contract.messages import HostState
+from diemcau_contract.needs import DISK_LEAST_BYTES
 
 Medium = Literal["cable", "wifi", "loopback", "unknown"]
 
-DISK_LEAST_BYTES: Final = 2_000_000_000
 DISK_FULL_BYTES: Final = 200_000_000
 CPU_MOST_RATIO: Final = 0.8
 CPU_SPAN_SECONDS: Final = 30.0
@@ -40,6 +40,8 @@ class HostSettings:
     clock_synchronised: bool | None = None
     clock_offset_seconds: float | None = None
     """Own clock less the hub's, as the line engine measured it."""
+    cpu_ratio: float | None = None
+    """Busy share over CPU_SPAN_SECONDS as another process measured it; None: measured here."""
     root: Path = Path("/")
     """The file system whose ``/sys``, ``/etc`` and ``/run`` are read."""
 
@@ -47,9 +49,10 @@ class HostSettings:
 def read_host(settings: HostSettings) -> HostState:
     """Read the PC's state; what cannot be read is None. Blocks for some milliseconds.
 
-    The CPU ratio is that of CpuMeter over all calls of this process.
+    The CPU ratio is the one given, else that of CpuMeter over all calls of this process.
     """
-    cpu_ratio, long_enough = _CPU.ratio()
+    given = settings.cpu_ratio
+    cpu_ratio, long_enough = _CPU.ratio() if given is None else (given, True)
     memory_ratio = psutil.virtual_memory().percent / 100.0
     disk_free_bytes = _disk_free_bytes(settings.state_directory)
     name = route_interface(settings.route_to)

@@ -7,7 +7,7 @@ Settings: ``format`` (``system`` for audio, ``dshow`` for cameras) and ``devices
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -15,6 +15,7 @@ from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import matches, usb_id, users_of
 from diemcau_agent.probes.result import ProbeResult, ProbeValue, shown
 
+_WHOLE_NAMES: Final = "Windows WASAPI"
 _CLASSES: Final = {"microphone": "input", "speaker": "output", "camera": "camera"}
 
 
@@ -108,15 +109,22 @@ def _listed(one: Any, default_name: str, users: tuple[str, ...]) -> Listed:  # n
 def _portaudio() -> dict[str, list[Listed]]:  # not run on Windows yet
     import sounddevice  # noqa: PLC0415  # only where it is used: slow, or absent on this system
 
-    devices = sounddevice.query_devices()
-    lists: dict[str, list[Listed]] = {}
-    for kind, channels, default in (
-        ("input", "max_input_channels", sounddevice.default.device[0]),
-        ("output", "max_output_channels", sounddevice.default.device[1]),
-    ):
-        lists[kind] = [
-            Listed(device["name"], (device["name"],), number == default)
-            for number, device in enumerate(devices)
-            if device[channels] > 0
+    return portaudio_lists(sounddevice.query_devices(), sounddevice.query_hostapis())
+
+
+def portaudio_lists(
+    devices: Sequence[Mapping[str, Any]], systems: Sequence[Mapping[str, Any]]
+) -> dict[str, list[Listed]]:
+    """List inputs and outputs of one of Windows' sound systems, as PortAudio gives them.
+
+    WASAPI: the first one, MME, cuts names to 31 letters, and what is cut off fits no pattern.
+    """
+    system = next((one for one in systems if one["name"] == _WHOLE_NAMES), systems[0])
+    return {
+        kind: [
+            Listed(name, (name,), number == system[f"default_{kind}_device"])
+            for number, name in ((number, devices[number]["name"]) for number in system["devices"])
+            if devices[number][f"max_{kind}_channels"] > 0
         ]
-    return lists
+        for kind in ("input", "output")
+    }

@@ -1,6 +1,7 @@
 """Displays at the PC's own outputs: connector and EDID, from the kernel's lists alone.
 
-Windows: WmiMonitorID, written against its documented class and not run on Windows yet.
+Windows: WmiMonitorID and WmiMonitorConnectionParams, written against these documented classes and
+not run on Windows yet.
 """
 
 import sys
@@ -17,6 +18,8 @@ from diemcau_agent.probes.result import ProbeResult, judged, shown
 _CLASS: Final = "sys/class/drm"
 _BUILT_IN: Final = ("eDP", "LVDS", "DSI")
 """Panels of laptops: they are always there and nobody in the room watches them."""
+_INTERNAL: Final = frozenset({0x8000_0000, 6, 11, 13})
+"""The same in D3DKMDT_VIDEO_OUTPUT_TECHNOLOGY: internal, LVDS, embedded DisplayPort and UDI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,8 @@ class Output:
     connected: bool
     enabled: bool | None
     edid: Edid | None
-
-    @property
-    def built_in(self) -> bool:
-        """Whether it is the PC's own panel."""
-        return self.name.startswith(_BUILT_IN)
+    built_in: bool = False
+    """Whether it is the PC's own panel."""
 
 
 def look_at_outputs(pattern: str | None, root: Path = Path("/")) -> ProbeResult:
@@ -86,34 +86,42 @@ def linux_outputs(root: Path) -> list[Output]:
         enabled = _read(entry / "enabled").decode().strip()
         edid = parse_edid(_read(entry / "edid"))
         on = enabled != "disabled" if enabled else None
-        found.append(Output(name, status == "connected", on, edid))
+        found.append(Output(name, status == "connected", on, edid, name.startswith(_BUILT_IN)))
     return found
 
 
-def windows_outputs(query: Callable[[], Iterable[Any]] | None = None) -> list[Output]:
-    """Ask WMI for active monitors: root/wmi, class WmiMonitorID. Not run on Windows yet.
+def windows_outputs(query: Callable[[str], Iterable[Any]] | None = None) -> list[Output]:
+    """Ask WMI for active monitors and how each is connected. Not run on Windows yet.
 
     ``ManufacturerName``, ``ProductCodeID`` and ``UserFriendlyName`` are arrays of character
     codes that end with a zero.
     """
+    ask = query or _wmi
+    # A number of 32 bits, which automation gives with a sign.
+    connected_by = {
+        str(one.InstanceName): int(one.VideoOutputTechnology) & 0xFFFF_FFFF
+        for one in ask("WmiMonitorConnectionParams")
+    }
     found = []
-    for monitor in (query or _wmi_monitors)():
+    for monitor in ask("WmiMonitorID"):
         edid = Edid(
             _characters(monitor.ManufacturerName),
             int(_characters(monitor.ProductCodeID) or "0", 16),
             _characters(monitor.UserFriendlyName),
         )
-        found.append(Output(str(monitor.InstanceName), bool(monitor.Active), None, edid))
+        name = str(monitor.InstanceName)
+        built_in = connected_by.get(name) in _INTERNAL
+        found.append(Output(name, bool(monitor.Active), None, edid, built_in))
     return found
 
 
-def _wmi_monitors() -> Iterable[Any]:  # not run on Windows yet
+def _wmi(name: str) -> Iterable[Any]:  # not run on Windows yet
     from comtypes.client import CoGetObject  # noqa: PLC0415  # Windows only
 
-    monitors: Iterable[Any] = CoGetObject("winmgmts:root\\wmi").ExecQuery(
-        "SELECT * FROM WmiMonitorID"
+    instances: Iterable[Any] = CoGetObject("winmgmts:root\\wmi").ExecQuery(
+        f"SELECT * FROM {name}"  # noqa: S608  # one of two names of ours
     )
-    return monitors
+    return instances
 
 
 def _characters(codes: Iterable[int] | None) -> str:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,8 @@ _SLEEPS: Final = frozenset(
     {"suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "sleep"}
 )
 _GNOME: Final = ("gnome", "unity", "ubuntu")
+_SESSIONS: Final = ("usr/share/xsessions", "usr/share/wayland-sessions")
+"""What one may log in to, a file each (Desktop Entry Specification)."""
 _SCHEMA: Final = "org.gnome.settings-daemon.plugins.power"
 _AUDIO, _VIDEO = "01", "0e"
 
@@ -81,9 +83,19 @@ def linux_sleeps(root: Path, environment: Mapping[str, str], run: Run) -> bool |
     if _idle_action(root) in _SLEEPS:
         return True
     desktop = environment.get("XDG_CURRENT_DESKTOP", "").lower()
-    if any(name in desktop for name in _GNOME):
+    # Started before anybody logs in, the agent has no such variable.
+    desktops = [desktop] if desktop else _sessions(root)
+    if _is_gnome(desktops):
         return _gnome_sleeps(run)
-    return False if (root / "etc/systemd").is_dir() and not desktop else None
+    return False if (root / "etc/systemd").is_dir() and not desktops else None
+
+
+def _sessions(root: Path) -> list[str]:
+    return [file.stem.lower() for one in _SESSIONS for file in (root / one).glob("*.desktop")]
+
+
+def _is_gnome(desktops: Iterable[str]) -> bool:
+    return any(name in desktop for desktop in desktops for name in _GNOME)
 
 
 def _masked(root: Path) -> bool:

@@ -49,6 +49,9 @@ PROBES: Final[Mapping[str, Probe]] = {
     "listing": Probe("diemcau_agent.probes.listing:probe", 6.0, None, opens=False),
 }
 
+CPU_STARVED_RATIO: Final = 0.85
+"""Share of all processors' time above which a child of low priority hardly runs."""
+
 HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
 """In which the communes' handbook looks at the devices of a room: the set, picture, sound."""
 

@@ -131,7 +131,9 @@ def status_of(documents: list[ET.Element]) -> CodecStatus:
 
 def _camera_connected(documents: list[ET.Element]) -> bool | None:
     states = [one.text for one in _all(documents, "Cameras/Camera/Connected")]
-    return "True" in states if states else None
+    if "True" in states:
+        return True
+    return False if states and set(states) == {"False"} else None
 
 
 def _camera_signal(documents: list[ET.Element]) -> bool | None:
@@ -149,10 +151,17 @@ def _camera_signal(documents: list[ET.Element]) -> bool | None:
 
 
 def _microphones(documents: list[ET.Element]) -> int | None:
-    states = [
-        one.text for one in _all(documents, "Audio/Input/Connectors/Microphone/ConnectionStatus")
-    ]
-    return sum(state == "Connected" for state in states) if states else None
+    """Count those at sockets; None where there may be one that no socket tells of.
+
+    Not every socket feels whether something is in it (``Unknown``), and a microphone on the network
+    (``Ethernet``) has none.
+    """
+    connectors = "Audio/Input/Connectors"
+    states = [one.text for one in _all(documents, f"{connectors}/Microphone/ConnectionStatus")]
+    if "Connected" in states:
+        return states.count("Connected")
+    empty = set(states) == {"NotConnected"} and not _all(documents, f"{connectors}/Ethernet")
+    return 0 if empty else None
 
 
 def _all(documents: list[ET.Element], path: str) -> list[ET.Element]:

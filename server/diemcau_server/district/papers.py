@@ -92,12 +92,10 @@ def unit_files(folder: Path, programs: Programs) -> dict[str, str]:
         "folder": str(folder), "server_program": programs.server,
         "agent_program": programs.agent, "broker_program": programs.broker,
     }  # fmt: skip
-    found = {}
-    for name in ("diemcau-server", "diemcau-broker", "diemcau-agent"):
-        shown = "read-only" if at_home or name == "diemcau-agent" else "yes"
-        hardening = _filled("hardening.conf", protect_home=shown).rstrip("\n")
-        found[f"{name}.service"] = _filled(f"{name}.service", **values, hardening=hardening)
-    return found
+    shown = "read-only" if at_home else "yes"
+    values["hardening"] = _filled("hardening.conf", protect_home=shown).rstrip("\n")
+    names = ("diemcau-server", "diemcau-broker", "diemcau-agent")
+    return {f"{name}.service": _filled(f"{name}.service", **values) for name in names}
 
 
 def _server_file(names: Names) -> str:

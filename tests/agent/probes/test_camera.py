@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_contract.causes import Cause
 from diemcau_contract.words import Status
+from tests.agent.probes import trees
 from tests.agent.probes.peers.rtsp import NetworkCamera, network_camera
 
 LIMIT_SECONDS = 60.0
@@ -155,6 +157,44 @@ def test_a_device_held_by_another_program_is_named(tmp_path: Path) -> None:
     (own / "fd" / "3").symlink_to(device)
     assert programs_holding(device, tmp_path / "proc") == ("chrome",)
     assert programs_holding(tmp_path / "video1", tmp_path / "proc") == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("uid_map", "owner", "seen", "held"),
+    [
+        ("1000 1000 1", "ours", False, None),
+        ("1000 1000 1", "ours", True, ("zoom",)),
+        ("1000 1000 1", "another's", False, ()),
+        ("0 0 4294967295", "ours", False, ()),
+    ],
+)
+def test_nobody_seen_is_not_nobody_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    uid_map: str,
+    owner: str,
+    seen: bool,
+    held: object,
+) -> None:
+    """In a user namespace this user's own programs hide their files; others' are always hidden."""
+    trees.write(tmp_path, "proc/self/uid_map", uid_map)
+    trees.process(tmp_path, 77, "guarded", "dev/video9")
+    if seen:
+        trees.process(tmp_path, 78, "zoom", "dev/video0")
+    hidden, really = tmp_path / "proc/77/fd", Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder == hidden:
+            raise PermissionError(13, "Permission denied")
+        return really(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    uid = os.getuid() if owner == "ours" else os.getuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+
+    assert programs_holding(tmp_path / "dev/video0", tmp_path / "proc") == held
 
 
 @pytest.mark.parametrize("url", ["Logitech BRIO", "video=Logitech BRIO"])

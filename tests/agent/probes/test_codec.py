@@ -132,6 +132,42 @@ def test_what_a_model_does_not_have_is_not_judged() -> None:
     assert judge_status(CodecStatus()).status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("sockets", "count"),
+    [
+        (("Connected", "NotConnected"), 1), (("NotConnected", "NotConnected"), 0),
+        (("Connected", "Unknown"), 1), (("Unknown", "NotConnected"), None),
+        (("Unknown", "Unknown"), None), ((), None),
+    ],
+)  # fmt: skip
+def test_a_socket_that_feels_nothing_is_no_missing_microphone(
+    sockets: tuple[str, ...], count: int | None
+) -> None:
+    """Only where every socket is known to be empty is there none; a network one has no socket."""
+
+    def microphones(more: str = "") -> int | None:
+        states = "".join(
+            f"<Microphone><ConnectionStatus>{one}</ConnectionStatus></Microphone>"
+            for one in sockets
+        )
+        inside = f"<Audio><Input><Connectors>{states}{more}</Connectors></Input></Audio>"
+        return status_of([parsed(f"<Status>{inside}</Status>".encode())]).microphones_connected
+
+    assert microphones() == count
+    assert microphones('<Ethernet item="1"><Mute>Off</Mute></Ethernet>') == (count or None)
+
+
+def test_a_camera_of_which_the_codec_is_not_sure_is_not_missing() -> None:
+    """One that is connected is enough; only where all are not, it is missing."""
+    for states, connected in (("True Unknown", True), ("False False", False),
+                              ("False Unknown", None)):  # fmt: skip
+        cameras = "".join(
+            f"<Camera><Connected>{one}</Connected></Camera>" for one in states.split()
+        )
+        document = parsed(f"<Status><Cameras>{cameras}</Cameras></Status>".encode())
+        assert status_of([document]).camera_connected is connected
+
+
 def test_the_main_source_and_not_a_presentation_input_counts() -> None:
     """An unused HDMI input without signal is no fault of the camera."""
     text = (xapi.ANSWERS / "video.input.xml").read_text(encoding="utf-8")

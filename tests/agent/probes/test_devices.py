@@ -1,12 +1,17 @@
 """The inventory against kernel trees made for the test."""
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from diemcau_agent import devices
 from diemcau_agent.devices import ExpectedDevice, inventory
+from diemcau_agent.devicewatch import merged
 from diemcau_agent.probes.v4l2 import find_v4l2
+from diemcau_agent.rows import device_row
+from diemcau_contract.words import Status
 from tests.agent.probes import trees
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys and /proc")
@@ -37,6 +42,57 @@ def test_a_camera_is_found_by_path_name_or_usb_id(tree: Path, url: str) -> None:
 def test_a_camera_that_is_not_there_is_missing(tree: Path, url: str) -> None:
     """Unplugged is seen without opening anything."""
     assert _status(tree, "camera", format="v4l2", url=url) == ("bad", ("missing",))
+
+
+def test_a_camera_that_somebody_unseen_may_hold_is_not_called_free(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown, and the room's staff is told why and what shows it."""
+    monkeypatch.setattr(devices, "programs_holding", lambda *_arguments: None)
+    (result,) = inventory(
+        [ExpectedDevice("camera", "main", {"format": "v4l2", "url": "rally"})], tree
+    )
+    row = device_row(result)
+
+    assert (result.status, result.causes) == ("unknown", ())
+    assert (row.status, "doctor" in row.detail.vi) == ("unknown", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "said"),
+    [
+        ("camera", {"format": "v4l2", "url": "rally"}, "có cắm, chưa thử"),
+        ("camera", {"format": "lavfi", "url": "testsrc2"}, "có cắm, chưa thử"),
+        ("microphone", {"format": "system", "device": "Jabra"}, "có cắm, chưa thử"),
+        ("camera", {"format": "rtsp", "url": "rtsp://127.0.0.1/"}, "chưa thử"),
+        ("display", {"format": "pjlink", "url": "pjlink://127.0.0.1"}, "chưa thử"),
+        ("codec", {"format": "sip", "url": "sip://127.0.0.1"}, "chưa thử"),
+    ],
+)
+@pytest.mark.parametrize("hours", [None, 13])
+def test_what_no_probe_has_looked_at_makes_no_room_ready(
+    kind: str, source: dict[str, str], said: str, hours: int | None, tree: Path
+) -> None:
+    """Nor what a probe found good half a day ago: only a fresh look proves a device."""
+    (present,) = inventory([ExpectedDevice(kind, "main", source)], tree)
+    now = datetime.now(UTC)
+    looked = present.model_copy(update={"status": Status.OK, "values": {"frames": 60}})
+    key = (looked.kind, looked.role)
+    aged = looked.model_copy(update={"measured_at": now})
+    later = now + timedelta(hours=hours or 0)
+    row = device_row(merged(present, {} if hours is None else {key: aged}, later))
+
+    assert row.status == "unknown"
+    assert row.detail.vi.startswith(said) or row.causes == ("stale",)
+    assert device_row(merged(present, {key: looked}, now)).status == "ok"
+
+
+def test_a_display_at_the_pc_is_proved_by_the_look_itself(tree: Path) -> None:
+    """Its probe reads the same lists: connected and given a picture is all that can be said."""
+    trees.connector(tree, "HDMI-A-1")
+    (result,) = inventory([ExpectedDevice("display", "main", {"format": "system"})], tree)
+
+    assert device_row(result).status == "ok"
 
 
 def test_an_unplugged_camera_returns_as_soon_as_it_is_back(tree: Path) -> None:

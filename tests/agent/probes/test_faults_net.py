@@ -61,6 +61,8 @@ CLEAN = [
     ("codec", {"kind": "sip", "transport": "tcp", "provisional": True}),
     ("codec", {"kind": "h323"}),
     ("codec", {"kind": "xapi"}),
+    ("codec", {"kind": "xapi", "changes": {"<ConnectionStatus>Connected":
+                                           "<ConnectionStatus>Unknown"}}),
     ("network-camera", {"kind": "rtsp"}),
     ("host", {"kind": "host"}),
     ("host", {"kind": "host", "files": _SLEEPS | _KEPT_AWAKE}),

@@ -246,8 +246,15 @@ def test_windows_lists_its_interfaces() -> None:
     assert plugged_in(library) == ()
 
 
-def test_windows_names_its_monitors() -> None:
-    """WmiMonitorID's character codes, ended by zero, become maker, product and name."""
+@pytest.mark.parametrize(
+    ("technology", "built_in"),
+    [(5, False), (10, False), (-0x8000_0000, True), (0x8000_0000, True), (11, True), (None, False)],
+)
+def test_windows_names_its_monitors(*, technology: int | None, built_in: bool) -> None:
+    """Character codes, ended by zero, become maker, product and name; a laptop's panel is told.
+
+    Numbers of 32 bits come with a sign; HDMI is 5, DisplayPort 10, embedded DisplayPort 11.
+    """
 
     def codes(text: str) -> tuple[int, ...]:
         return (*map(ord, text), 0, 0)
@@ -256,8 +263,15 @@ def test_windows_names_its_monitors() -> None:
         ManufacturerName=codes("BNQ"), ProductCodeID=codes("7856"), Active=True,
         UserFriendlyName=codes("BenQ MH550"), InstanceName=r"DISPLAY\BNQ7856\5&1&0&UID4352_0",
     )  # fmt: skip
-    (output,) = windows_outputs(lambda: [monitor])
+    link = SimpleNamespace(InstanceName=monitor.InstanceName, VideoOutputTechnology=technology)
+    instances = {
+        "WmiMonitorID": [monitor],
+        "WmiMonitorConnectionParams": [] if technology is None else [link],
+    }
+    (output,) = windows_outputs(instances.__getitem__)
 
+    assert output.built_in is built_in
+    assert judge_outputs([output], None).status == ("bad" if built_in else "ok")
     assert output.edid is not None
     assert (output.edid.maker, output.edid.product) == ("BNQ", 0x7856)
     assert judge_outputs([output], "benq").status == "ok"
@@ -324,3 +338,7 @@ def test_where_nothing_is_said_about_sleep_nothing_is_claimed(tmp_path: Path) ->
     assert linux_sleeps(tmp_path, {"XDG_CURRENT_DESKTOP": "XFCE"}, lambda _: None) is None
     assert linux_sleeps(tmp_path, {"XDG_CURRENT_DESKTOP": "GNOME"}, lambda _: None) is None
     assert linux_sleeps(tmp_path, {}, lambda _: None) is False
+    trees.write(tmp_path, "usr/share/xsessions/plasma.desktop", "")
+    assert linux_sleeps(tmp_path, {}, lambda _: "'suspend'") is None
+    trees.write(tmp_path, "usr/share/wayland-sessions/gnome.desktop", "")
+    assert linux_sleeps(tmp_path, {}, lambda _: None) is None

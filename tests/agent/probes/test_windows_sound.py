@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from diemcau_agent.probes.coreaudio import find
+from diemcau_agent.probes.listing import Listed, compared, portaudio_lists
 from diemcau_agent.probes.mixer import AudioEnd
 from diemcau_agent.probes.soundio import portaudio_device
 
@@ -111,3 +112,39 @@ def test_portaudio_is_asked_by_the_first_letters_of_the_name() -> None:
     assert portaudio_device(devices, "output", "Loa (Jabra SPEAK 510 USB and more)") == 0
     with pytest.raises(LookupError, match="no input"):
         portaudio_device(devices, "input", "Poly Trio")
+
+
+_CUT, _WHOLE = "Micro (2- Jabra SPEAK 510 USB a", "Micro (2- Jabra SPEAK 510 USB and more)"
+
+
+def _portaudio(*systems: tuple[str, str]) -> dict[str, list[Listed]]:
+    """List by sound systems that are given by name and by what they call the one microphone."""
+    devices: list[dict[str, Any]] = []
+    apis: list[dict[str, Any]] = []
+    for name, microphone in systems:
+        devices += [
+            {"name": microphone, "max_input_channels": 1, "max_output_channels": 0},
+            {"name": "TV (HDMI)", "max_input_channels": 0, "max_output_channels": 2},
+        ]
+        numbers = [len(devices) - 2, len(devices) - 1]
+        apis.append(
+            {"name": name, "devices": numbers, "default_input_device": numbers[0],
+             "default_output_device": numbers[1]}
+        )  # fmt: skip
+    return portaudio_lists(devices, apis)
+
+
+def test_windows_devices_are_listed_by_their_whole_names() -> None:
+    """The default one of MME bears half a name: what was set would look like another device."""
+    lists = _portaudio(("MME", _CUT), ("Windows WASAPI", _WHOLE))
+
+    assert lists == {
+        "input": [Listed(_WHOLE, (_WHOLE,), default=True)],
+        "output": [Listed("TV (HDMI)", ("TV (HDMI)",), default=True)],
+    }
+    assert compared(lists["input"], "USB and more") == {"found": True}
+
+
+def test_without_wasapi_the_first_sound_system_is_listed() -> None:
+    """Half a name is better than none."""
+    assert [one.title for one in _portaudio(("MME", _CUT))["input"]] == [_CUT]

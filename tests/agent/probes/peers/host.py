@@ -20,8 +20,9 @@ def made(content: Mapping[str, Any], folder: Path) -> Iterator[dict[str, object]
     for path, text in content.get("files", {}).items():
         trees.write(folder, path, text)
     gsettings = content.get("gsettings")
+    desktop = content.get("desktop", "GNOME" if gsettings else "")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CURRENT_DESKTOP", "GNOME" if gsettings else "")
+        patch.setenv("XDG_CURRENT_DESKTOP", desktop)
         patch.setattr(power, "_output_of", lambda command: (gsettings or {}).get(command[-1]))
         patch.setattr(host, "route_interface", lambda _address: reading.get("interface", "enp2s0"))
         patch.setattr(host, "_CPU", _Meter(reading.get("cpu_ratio", 0.1)))
