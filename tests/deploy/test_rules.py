@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from diemcau_contract.causes import DEVICE_NAMES
+from diemcau_contract.words import DeviceKind
 from diemcau_server.hub_series import HUB_FAMILIES
 from diemcau_server.point_series import FAMILIES
 from diemcau_server.server_series import ServerSeries
@@ -19,6 +21,7 @@ CASES = sorted((ROOT / "tests" / "deploy" / "rules").glob("*.yml"))
 TEXTS = {
     f"{part}_{language}" for part in ("summary", "cause", "action") for language in ("vi", "en")
 }
+END_OF_CHOICE = re.compile(r"\{\{-? end -?\}\}$")
 VIETNAMESE = re.compile(
     "[ăâđêôơưàảãáạằẳẵắặầẩẫấậèẻẽéẹềểễếệìỉĩíịòỏõóọồổỗốộờởỡớợùủũúụừửữứựỳỷỹýỵ]", re.IGNORECASE
 )
@@ -44,7 +47,7 @@ def expectations() -> list[tuple[str, bool]]:
         (expectation["expr"], bool(expectation["exp_samples"]))
         for file in CASES
         for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]
-        for expectation in case["promql_expr_test"]
+        for expectation in case.get("promql_expr_test", ())
     ]
 
 
@@ -61,7 +64,7 @@ def known_names() -> set[str]:
         f"{one.name}_total" if one.kind == "counter" else one.name
         for one in (*FAMILIES, *HUB_FAMILIES)
     }
-    return own | of_points | set(RECORDS) | {"up"}
+    return own | of_points | set(RECORDS) | {"up", "alertmanager_notifications_failed_total"}
 
 
 def test_promtool_sees_every_rule_fire_and_not_fire() -> None:
@@ -93,7 +96,8 @@ def test_every_recorded_series_has_a_case(record: str) -> None:
 def test_rules_name_only_what_there_is(rule: dict[str, Any]) -> None:
     """A name that no server gives would make a rule that never fires."""
     expression = re.sub(r"\{[^}]*\}|\"[^\"]*\"|\((?:instance|of)[^)]*\)", " ", rule["expr"])
-    named = set(re.findall(r"\b(?:[a-z]+:)?(?:diemcau|process)_\w+(?::\w+)?|\bup\b", expression))
+    names = r"\b(?:[a-z]+:)?(?:diemcau|process|alertmanager)_\w+(?::\w+)?|\bup\b"
+    named = set(re.findall(names, expression))
     assert named <= known_names()
     assert named or rule.get("alert") == "DiemcauWatchdog"
 
@@ -104,8 +108,30 @@ def test_every_alert_says_what_why_and_what_to_do(alert: str) -> None:
     rule = ALERTS[alert]
     texts = rule["annotations"]
     assert set(texts) == TEXTS
-    assert all(texts[name].strip().endswith(".") for name in TEXTS), texts
+    ends = (END_OF_CHOICE.sub("", texts[name].strip()) for name in TEXTS)
+    assert all(text.endswith(".") for text in ends), texts
     assert all(VIETNAMESE.search(texts[name]) for name in TEXTS if name.endswith("_vi"))
     assert not any(VIETNAMESE.search(texts[name]) for name in TEXTS if name.endswith("_en"))
     assert rule["labels"]["scope"] in {"server", "hub", "point"}
     assert rule["labels"]["severity"] in {"none", "warning", "critical"}
+
+
+@pytest.mark.parametrize("kind", DeviceKind)
+def test_a_broken_device_is_told_by_its_name(kind: DeviceKind) -> None:
+    """The words of the contract, which the pages and the dashboards use as well."""
+    text = ALERTS["DiemcauDeviceNotWorking"]["annotations"]["summary_vi"]
+    name = DEVICE_NAMES[kind].vi
+    assert f'"{kind}" }}}}{name[:1].upper()}{name[1:]}' in text
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_no_alert_loads_the_line_in_a_session(alert: str) -> None:
+    """A test is advised before a session, or with the word that none may run."""
+    texts = ALERTS[alert]["annotations"]
+    if (
+        "test-line" in texts["action_vi"]
+        and "BeforeSession" not in alert
+        and "ForSession" not in alert
+    ):
+        assert re.search("khi không có phiên họp|đừng chạy", texts["action_vi"], re.IGNORECASE)
+        assert re.search("when no session runs|do not run", texts["action_en"], re.IGNORECASE)

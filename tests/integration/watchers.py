@@ -73,9 +73,10 @@ class Prometheus:
             seconds,
         )
 
-    def targets(self) -> list[dict[str, Any]]:
-        """Return what Prometheus scrapes, with how it fared."""
-        return list(self._asked("targets", state="active")["activeTargets"])
+    def targets(self, job: str) -> list[dict[str, Any]]:
+        """Return what Prometheus scrapes for a job, with how it fared."""
+        found = self._asked("targets", state="active")["activeTargets"]
+        return [one for one in found if one["labels"]["job"] == job]
 
     def _asked(self, what: str, **parameters: object) -> Any:
         path = f"/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
@@ -162,8 +163,9 @@ def _prometheus_here(content: dict[str, Any], server: str, alertmanager: str | N
         content["global"][key] = "1s"
     targets = [alertmanager] if alertmanager else []
     content["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": targets}]}]
-    job = content["scrape_configs"][0]
-    job["http_sd_configs"] = [{"url": f"{server}/sd/hubs", "refresh_interval": "1s"}]
+    of_server, of_alertmanager = content["scrape_configs"]
+    of_server["http_sd_configs"] = [{"url": f"{server}/sd/hubs", "refresh_interval": "1s"}]
+    of_alertmanager["static_configs"] = [{"targets": targets}]
 
 
 def _alertmanager_here(content: dict[str, Any], hook_port: int, mail_port: int) -> None:
@@ -179,7 +181,7 @@ def _alertmanager_here(content: dict[str, Any], hook_port: int, mail_port: int) 
         if "group_wait" in one:
             one["group_wait"] = faster(one["group_wait"])
         if "group_interval" in one:
-            one["group_interval"] = faster(one["group_interval"], 8 * FASTER)
+            one["group_interval"] = faster(one["group_interval"], 12 * FASTER)
     watchdog = route["routes"][0]
     watchdog["repeat_interval"] = faster(watchdog["repeat_interval"], 20 * FASTER)
 
