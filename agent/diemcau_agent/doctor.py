@@ -63,8 +63,8 @@ def show_doctor(
     needs.append(clock_need(synchronised=sync_state().synchronised))
     if config is not None:
         needs += [_state_need(config), _disk_need(config)]
-        needs += _broker_needs(config)
         status = read_status(config.state_directory)
+        needs += _broker_needs(config, hears=hub_need(status).there is True)
         needs += [*agent_needs(status), *sight_needs(status)]
     if as_json:
         show([as_json_text(need_document("diemcau.agent_doctor/1", needs))])
@@ -77,6 +77,7 @@ def agent_needs(status: AgentStatus | None) -> Iterator[Need]:
     """Say whether the agent runs, and whether its UDP packets come back from the hub."""
     running = status is not None and status.running
     yield Need("agent", Text("Agent đang chạy", "The agent runs"), running, mend=_START)
+    yield hub_need(status)
     name = Text("Gói UDP đến huyện và quay về", "UDP to the hub and back")
     line = status.line if status is not None and running else None
     statistics = line.statistics if line else None
@@ -103,6 +104,31 @@ def sight_needs(status: AgentStatus | None, proc: Path = Path("/proc")) -> Itera
         return
     hidden = Text("agent chạy trong user namespace riêng", "the agent has its own user namespace")
     yield Need("holders", name, here == there, same("") if here == there else hidden, _UNIT)
+
+
+def hub_need(status: AgentStatus | None) -> Need:
+    """Say whether the hub acknowledges reports: only that shows what the broker really lets pass.
+
+    A broker that refuses a message, or keeps one back, does so in silence (MQTT 3.1.1).
+    """
+    name = Text("Huyện đã nhận báo cáo", "The hub acknowledges reports")
+    if status is not None and status.running and status.link.problem is not None:
+        detail = Text(status.link.problem.vi, status.link.problem.en)
+        advice = Text(
+            "xem mã điểm cầu trong tệp của máy chủ, và quyền của tài khoản trong acl_file",
+            "look for this point in the server's file, and for its account's rights in acl_file",
+        )
+        return Need("hub", name, there=False, detail=detail, advice=advice)
+    if status is not None and status.running and status.link.connected and _delivered(status):
+        return Need("hub", name, there=True)
+    detail = Text("chỉ biết khi agent đã chạy vài phút", "known once the agent has run for minutes")
+    return Need("hub", name, None, detail)
+
+
+def _delivered(status: AgentStatus) -> bool:
+    """Say whether the outbox has let go of a report: nothing but an acknowledgement makes it."""
+    kept = status.outbox.messages + status.outbox.in_memory + status.outbox.dropped_total
+    return status.reports > kept
 
 
 def _configuration(
@@ -138,7 +164,7 @@ def _disk_need(config: AgentConfig) -> Need:
     return disk_need(str(folder), shutil.disk_usage(_existing(folder)).free)
 
 
-def _broker_needs(config: AgentConfig) -> Iterator[Need]:
+def _broker_needs(config: AgentConfig, *, hears: bool) -> Iterator[Need]:
     """Enter the broker; once within, publish where only the hub may, and listen there."""
     topic = f"{ROOT}/{config.hub}/{config.point}/down/doctor"
     with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
@@ -146,7 +172,7 @@ def _broker_needs(config: AgentConfig) -> Iterator[Need]:
         problem, heard = runner.run(try_login(config, topic))
     yield _login_need(config, problem)
     if problem is None:
-        yield acl_need(heard=heard, topic=topic)
+        yield acl_need(heard=heard, hears=hears, topic=topic)
 
 
 def _login_need(config: AgentConfig, problem: LinkProblem | None) -> Need:

@@ -85,17 +85,29 @@ def disk_need(folder: str, free_bytes: int) -> Need:
     return Need("disk", name, free_bytes >= DISK_LEAST_BYTES, detail, advice=advice)
 
 
-def acl_need(*, heard: bool, topic: str) -> Need:
-    """Say whether the broker keeps this account from ``topic``, on which it must not publish."""
+def acl_need(*, heard: bool, hears: bool, topic: str) -> Need:
+    """Say whether the broker keeps this account from ``topic``, on which it must not publish.
+
+    Args:
+        heard: what was published there came through.
+        hears: the account hears what it may hear; otherwise its silence proves nothing.
+        topic: where it must not publish.
+    """
     name = Text("Tin nhắn bị cấm không lọt qua", "A forbidden message does not arrive")
-    detail = (
-        Text(f"broker đã chuyển {topic}", f"the broker passed on {topic}") if heard else same("")
-    )
+    detail = same("")
+    if heard:
+        detail = Text(f"broker đã chuyển {topic}", f"the broker passed on {topic}")
+    elif not hears:
+        detail = Text(
+            "chưa biết được: tài khoản này chưa nghe được tin nào",
+            "not known: this account has heard nothing that it may hear",
+        )
     advice = Text(
         "đặt acl_file trong mosquitto.conf (mẫu: diemcau init), rồi khởi động lại broker",
         "set acl_file in mosquitto.conf (diemcau init writes one), then restart the broker",
     )
-    return Need("broker_acl", name, not heard, detail, advice=advice)
+    there = None if not (heard or hears) else not heard
+    return Need("broker_acl", name, there, detail, advice=advice)
 
 
 def _document(need: Need) -> dict[str, object]:

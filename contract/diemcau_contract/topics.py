@@ -10,6 +10,7 @@ from diemcau_contract.words import ID_PATTERN
 ROOT = "diemcau/v1"
 _ID = re.compile(ID_PATTERN)
 _LEVELS = 6
+_DOCTOR = "doctor"
 
 
 class Up(StrEnum):
@@ -55,6 +56,19 @@ def all_up() -> str:
 def all_down(hub: str, point: str) -> str:
     """Return the filter by which ``point`` hears the hub."""
     return f"{ROOT}/{_checked(hub)}/{_checked(point)}/down/+"
+
+
+def doctors(hub: str) -> str:
+    """Return the topic of no point on which the hub's doctor says something, and must hear it.
+
+    The server's account may publish there, and hears it by the filter by which it hears points.
+    """
+    return f"{ROOT}/{_checked(hub)}/{_DOCTOR}/up/{_DOCTOR}"
+
+
+def is_doctors(topic: str) -> bool:
+    """Say whether this is the doctor's own topic of some hub."""
+    return topic.startswith(f"{ROOT}/") and topic.endswith(f"/{_DOCTOR}/up/{_DOCTOR}")
 
 
 def parse_up(topic: str) -> UpTopic:

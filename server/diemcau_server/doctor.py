@@ -5,12 +5,13 @@ import errno
 import http.client
 import importlib.util
 import json
+import shlex
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from typing import Final
 from diemcau_contract.causes import Text
 from diemcau_contract.errors import DocumentError
 from diemcau_contract.needs import Need, acl_need, clock_need, disk_need, loop_need, same
-from diemcau_contract.topics import Up, up
+from diemcau_contract.topics import Up, all_up, doctors, up
 from diemcau_line.clock import sync_state
 from diemcau_server.config import ServerConfig, load_config
 from diemcau_server.link import BrokerAddress, try_login
@@ -65,8 +66,12 @@ def port_needs(config: ServerConfig) -> Iterator[Need]:
     yield Need("http_port", name, there=True, detail=Text("máy chủ đang chạy", "the server runs"))
     name = Text("Các phần của máy chủ", "The server's parts")
     trouble = same("; ".join(health))
-    mend = "Get-EventLog" if _WINDOWS else "journalctl -u diemcau-server -p warning"
-    yield Need("server", name, not health, trouble, mend)
+    # On Windows it writes no file of its own, and nothing into the system's log.
+    mend = "" if _WINDOWS else "journalctl -u diemcau-server -p warning"
+    advice = Text(
+        "xem cửa sổ đang chạy diemcau-server", "look at the window in which diemcau-server runs"
+    )
+    yield Need("server", name, not health, trouble, mend, advice)
 
 
 async def _broker_needs(config: ServerConfig) -> list[Need]:
@@ -79,8 +84,9 @@ async def _broker_needs(config: ServerConfig) -> list[Need]:
     address = BrokerAddress.of(
         broker.url, broker.username, config.broker_password, config.broker_ca_file
     )
-    topic = up(config.hubs[0].id, _NOBODY, Up.REPORT)
-    problem, heard = await try_login(address, topic)
+    hub = config.hubs[0].id
+    permitted, forbidden = doctors(hub), up(hub, _NOBODY, Up.REPORT)
+    problem, heard = await try_login(address, permitted, forbidden)
     if problem is not None:
         mend = f"Test-NetConnection {address.host} -Port {address.port}"
         mend = mend if _WINDOWS else f"nc -vz {address.host} {address.port}"
@@ -88,7 +94,8 @@ async def _broker_needs(config: ServerConfig) -> list[Need]:
     stranger, _ = await try_login(replace(address, username=None, password=None))
     return [
         Need("broker", name, there=True, detail=same(str(address))),
-        acl_need(heard=heard, topic=topic),
+        _hearing_need(broker.username, permitted, there=heard.permitted),
+        acl_need(heard=heard.forbidden, hears=heard.permitted, topic=forbidden),
         Need(
             "broker_anonymous",
             Text("Người lạ không vào được broker", "Strangers cannot enter the broker"),
@@ -99,6 +106,22 @@ async def _broker_needs(config: ServerConfig) -> list[Need]:
             ),
         ),
     ]
+
+
+def _hearing_need(username: str | None, topic: str, *, there: bool) -> Need:
+    """Say whether this account hears what points say: it may say one thing as if it were one."""
+    user = username or "anonymous"
+    return Need(
+        "broker_hearing",
+        Text("Tài khoản này nghe được các điểm cầu", "This account hears the points"),
+        there,
+        advice=Text(
+            f"trong acl_file, dưới user {user}, ghi đủ hai dòng: topic read {all_up()} và "
+            f"topic write {topic}; rồi khởi động lại broker",
+            f"below user {user} in acl_file, have both lines: topic read {all_up()} and "
+            f"topic write {topic}; then restart the broker",
+        ),
+    )
 
 
 def _driver_need(config: ServerConfig) -> Need:
@@ -112,16 +135,40 @@ def _driver_need(config: ServerConfig) -> Need:
 
 def _disk_needs(folder: Path) -> Iterator[Need]:
     name = Text("Thư mục dữ liệu", "State directory")
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    nearest = _nearest(folder)
     try:
-        with tempfile.TemporaryFile(dir=existing):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        mend = f"sudo chown -R diemcau: {existing}"
-        yield Need("state", name, there=False, detail=same(str(error)), mend=mend)
+        detail = same(f"{nearest}: {error.strerror or error}")
+        mend = _giving(folder, there=nearest == folder)
+        advice = Text(
+            "đặt state_directory là một thư mục riêng", "give state_directory a folder of its own"
+        )
+        yield Need("state", name, there=False, detail=detail, mend=mend, advice=advice)
     else:
         yield Need("state", name, there=True, detail=same(str(folder)))
-    yield disk_need(str(folder), shutil.disk_usage(existing).free)
+    yield disk_need(str(folder), shutil.disk_usage(nearest).free)
+
+
+def _giving(folder: Path, *, there: bool) -> str:
+    """Return what gives ``folder`` to the server's user, never one above it nor one of the system.
+
+    Directly below the root lie the system's own folders.
+    """
+    if not there:
+        return f"sudo install -d -o diemcau {shlex.quote(str(folder))}"
+    below = folder.parts[1:]
+    return f"sudo chown -R diemcau: {shlex.quote(str(folder))}" if len(below) > 1 else ""
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there and may be seen."""
+    for one in (folder, *folder.parents):
+        with suppress(OSError):
+            if one.exists():
+                return one
+    return Path(folder.anchor)
 
 
 def _free_need(key: str, name: Text, kind: socket.SocketKind, address: tuple[str, int]) -> Need:

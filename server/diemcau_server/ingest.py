@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from diemcau_contract.codec import UpMessage, decode_up, encode
 from diemcau_contract.errors import MessageError, RejectReason, TopicError
 from diemcau_contract.messages import MAX_MESSAGE_BYTES, Hello, Report
-from diemcau_contract.topics import Down, Up, UpTopic, down, parse_up
+from diemcau_contract.topics import Down, Up, UpTopic, down, is_doctors, parse_up
 from diemcau_server.acks import PendingAcks
 from diemcau_server.errors import PublishError, StoreError
 from diemcau_server.metrics import Metrics
@@ -85,7 +85,7 @@ class Ingest:
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take one message; never raises, never waits."""
-        if self._closed:
+        if self._closed or is_doctors(topic):
             return
         try:
             place = parse_up(topic)

@@ -30,7 +30,8 @@ STABLE_SECONDS = 60.0
 KEEPALIVE_SECONDS = 20
 ANSWER_SECONDS = 10.0
 ARRIVAL_SECONDS = 2.0
-"""How long a message that must not arrive is waited for: many times the round trip of any line."""
+"""How long messages are waited for that may, or must not, arrive: many times the round trip of any
+line."""
 _QOS = 1
 _REFUSED_CODES = frozenset({2, 4, 5, 133, 134, 135})
 """Identifier rejected, bad user name or password, not authorised: the numbers of MQTT 3.1.1
@@ -191,30 +192,45 @@ class Link:
         return _client(self._address, self._identifier, _delivering(self._deliver))
 
 
-async def try_login(
-    address: BrokerAddress, forbidden: str | None = None
-) -> tuple[Text | None, bool]:
-    """Enter the broker and leave; return why that fails, and whether ``forbidden`` came through.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back to an account of what it published."""
 
-    ``forbidden`` is a topic that this account hears and must not publish on; None tries none.
+    permitted: bool = False
+    forbidden: bool = False
+
+
+async def try_login(
+    address: BrokerAddress, permitted: str | None = None, forbidden: str | None = None
+) -> tuple[Text | None, Heard]:
+    """Enter the broker and leave; return why that fails, and which messages came through.
+
+    Both are topics that this account hears; on ``forbidden`` it must not publish. Without them
+    nothing is tried.
     """
     name = f"diemcau-doctor-{secrets.token_hex(4)}"
     try:
         async with _client(address, name, asyncio.Queue) as client:
-            return None, forbidden is not None and await _comes_back(client, forbidden)
+            if permitted is None or forbidden is None:
+                return None, Heard()
+            return None, await _heard(client, permitted, forbidden)
     except (aiomqtt.MqttError, OSError, TimeoutError) as error:
-        return _refusal(address, error), False
+        return _refusal(address, error), Heard()
 
 
-async def _comes_back(client: aiomqtt.Client, topic: str) -> bool:
-    """Publish on ``topic`` and say whether it arrives; a broker that refuses does so in silence."""
-    await client.subscribe(topic, qos=_QOS)
-    await client.publish(topic, b"", qos=_QOS)
+async def _heard(client: aiomqtt.Client, permitted: str, forbidden: str) -> Heard:
+    """Publish on both and say what arrives; a broker that refuses does so in silence."""
+    came: set[str] = set()
+    for topic in (forbidden, permitted):
+        await client.subscribe(topic, qos=_QOS)
+        await client.publish(topic, b"", qos=_QOS)
     with suppress(TimeoutError):
         async with asyncio.timeout(ARRIVAL_SECONDS):
-            async for _ in client.messages:
-                return True
-    return False
+            async for message in client.messages:
+                came.add(str(message.topic))
+                if came >= {permitted, forbidden}:
+                    break
+    return Heard(permitted in came, forbidden in came)
 
 
 def _client(

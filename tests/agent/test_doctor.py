@@ -14,8 +14,14 @@ from diemcau_agent import pcneeds
 from diemcau_agent.__main__ import main
 from diemcau_agent.doctor import agent_needs, sight_needs
 from diemcau_agent.pcneeds import linux_needs, windows_needs
-from diemcau_agent.statusfile import LineStatus
-from diemcau_contract.needs import Need, clock_need
+from diemcau_agent.statusfile import (
+    AgentStatus,
+    LineStatus,
+    LinkStatus,
+    OutboxStatus,
+    Sentence,
+)
+from diemcau_contract.needs import Need, acl_need, clock_need
 from tests.agent.probes import trees
 from tests.agent.probes.peers.pulse import private_pulse
 from tests.agent.probes.test_inventory import STORE, FakeRegistry
@@ -146,6 +152,40 @@ def test_an_agent_in_its_own_user_namespace_is_blind(
     assert list(sight_needs(None)) == []
 
 
+ONE_KEPT = OutboxStatus(messages=1, oldest_age_seconds=5, dropped_total=0, in_memory=0)
+REFUSED = LinkStatus(connected=False, problem=Sentence(vi="không trả lời", en="no answer"))
+
+
+@pytest.mark.parametrize(
+    ("status", "there"),
+    [
+        (None, None),
+        (room(), None),
+        (room(reports=1, outbox=ONE_KEPT), None),
+        (room(reports=2, outbox=ONE_KEPT), True),
+        (room(reports=2, stopped=True), None),
+        (room(reports=2, link=REFUSED), False),
+    ],
+)
+def test_that_the_hub_acknowledges_is_known_by_what_has_left_the_outbox(
+    status: AgentStatus | None, *, there: bool | None
+) -> None:
+    """A session proves nothing: a broker keeps messages back in silence."""
+    need = by_key(agent_needs(status))["hub"]
+
+    assert need.there is there
+    if there is False:
+        assert need.detail.en == "no answer"
+        assert "acl_file" in need.advice.vi
+
+
+def test_an_account_that_the_hub_answers_is_judged_by_its_silence() -> None:
+    """What is forbidden did not come, what is allowed did."""
+    assert acl_need(heard=False, hears=True, topic="t").there is True
+    assert acl_need(heard=False, hears=False, topic="t").there is None
+    assert acl_need(heard=True, hears=False, topic="t").there is False
+
+
 def test_a_clock_that_nothing_keeps() -> None:
     """False is missing, None is not known."""
     assert clock_need(synchronised=False).mend == "sudo timedatectl set-ntp true"
@@ -192,7 +232,8 @@ def test_the_broker_is_really_entered(tmp_path: Path, capsys: pytest.CaptureFixt
     ("rule", "result"),
     [
         ("topic readwrite diemcau/#", "fail"),
-        ("topic read diemcau/v1/bu-dang/bom-bo/down/+", "pass"),
+        # Nothing says yet that this account hears anything: silence is no proof.
+        ("topic read diemcau/v1/bu-dang/bom-bo/down/+", "unknown"),
     ],
 )
 def test_a_broker_that_lets_a_room_speak_for_the_hub_is_caught_at_it(

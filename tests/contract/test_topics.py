@@ -1,7 +1,18 @@
 import pytest
 
 from diemcau_contract.errors import TopicError
-from diemcau_contract.topics import Down, Up, UpTopic, all_down, down, parse_up, up
+from diemcau_contract.topics import (
+    Down,
+    Up,
+    UpTopic,
+    all_down,
+    all_up,
+    doctors,
+    down,
+    is_doctors,
+    parse_up,
+    up,
+)
 
 
 def test_topic_of_a_point_round_trips() -> None:
@@ -17,6 +28,18 @@ def test_down_topics_lie_under_the_points_own_filter() -> None:
     prefix = all_down("bu-dang", "bom-bo").removesuffix("+")
 
     assert all(down("bu-dang", "bom-bo", kind).startswith(prefix) for kind in Down)
+
+
+def test_the_doctors_topic_is_heard_with_the_points_and_is_none_of_theirs() -> None:
+    """The filter for all points covers it; no message of a point has its kind."""
+    topic = doctors("bu-dang")
+
+    assert len(topic.split("/")) == len(all_up().split("/"))
+    assert topic.startswith("diemcau/v1/bu-dang/")
+    assert is_doctors(topic)
+    assert not [kind for kind in Up if is_doctors(up("bu-dang", "doctor", kind))]
+    with pytest.raises(TopicError):
+        parse_up(topic)
 
 
 @pytest.mark.parametrize("bad", ["", "+", "#", "a/b", "Bom-Bo", "bom_bo", "-a", "a-", "x" * 64])

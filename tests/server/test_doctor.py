@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections import namedtuple
 from collections.abc import Callable
 from contextlib import closing
@@ -19,6 +20,7 @@ from diemcau_contract.needs import (
     loop_need,
     need_lines,
 )
+from diemcau_server import doctor as server_doctor
 from diemcau_server.cli import main as command_line
 from tests.brokers import Mosquitto, free_port, mosquitto_program
 from tests.server.district import FILE
@@ -99,6 +101,137 @@ def test_a_broker_without_rules_is_caught_at_it(broker: Mosquitto, look: Doctor)
     }  # fmt: skip
 
 
+HEARS = "topic read diemcau/v1/+/+/up/+"
+SPEAKS = "topic write diemcau/v1/+/doctor/up/doctor"
+
+
+@pytest.mark.parametrize(
+    ("rules", "hearing", "acl"),
+    [
+        ((HEARS, "topic write diemcau/v1/+/+/down/+", SPEAKS), "pass", "pass"),
+        ((HEARS, SPEAKS, "topic write diemcau/#"), "pass", "fail"),
+        ((HEARS,), "fail", "unknown"),
+        ((SPEAKS,), "fail", "unknown"),
+        (("topic read nothing",), "fail", "unknown"),
+    ],
+)
+def test_an_account_that_hears_nothing_proves_nothing(
+    rules: tuple[str, ...], hearing: str, acl: str, tmp_path: Path, look: Doctor
+) -> None:
+    """A forbidden message is only known to be kept back where a permitted one has come."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    file = tmp_path / "acl"
+    file.write_text("\n".join(rules) + "\n", encoding="utf-8")
+    broker = Mosquitto(program, tmp_path, ("allow_anonymous true", f"acl_file {file}", "user root"))
+    broker.start()
+    try:
+        code, needs = look(sections(free_port(), f"url: '{broker.url}'"))
+    finally:
+        broker.stop()
+
+    assert code == 1
+    assert (needs["broker_hearing"]["result"], needs["broker_acl"]["result"]) == (hearing, acl)
+    if hearing == "fail":
+        advice = needs["broker_hearing"]["mend"]
+        assert isinstance(advice, dict)
+        assert all(HEARS in text for text in advice.values())
+        assert all(
+            "topic write diemcau/v1/bu-dang/doctor/up/doctor" in one for one in advice.values()
+        )
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no folder be written, as for nobody: tests run as root, whom none refuses."""
+
+    def refuse(**more: object) -> None:
+        raise PermissionError(13, "Permission denied", str(more["dir"]))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+
+def state_need(folder: Path, look: Doctor) -> dict[str, object]:
+    """Look at a server whose state is kept in ``folder``."""
+    _, needs = look(sections(free_port(), "url: embedded") + f"state_directory: '{folder}'\n")
+    return needs["state"]
+
+
+def test_a_folder_that_is_missing_is_made_and_nothing_above_it_given_away(
+    tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names the folder itself, even where the nearest one that exists is the root."""
+    refusing(monkeypatch)
+
+    need = state_need(Path("/khong/co"), look)
+    assert (need["result"], need["mend"]) == ("fail", "sudo install -d -o diemcau /khong/co")
+    need = state_need(tmp_path / "a b" / "state", look)
+    assert need["mend"] == f"sudo install -d -o diemcau '{tmp_path}/a b/state'"
+    assert need["detail"] == dict.fromkeys(("vi", "en"), f"{tmp_path}: Permission denied")
+
+
+def test_a_folder_of_another_user_is_given_to_the_servers(
+    tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there: it and what is in it change hands."""
+    refusing(monkeypatch)
+    folder = tmp_path / "state"
+    folder.mkdir()
+
+    assert state_need(folder, look)["mend"] == f"sudo chown -R diemcau: {folder}"
+
+
+@pytest.mark.parametrize("folder", ["/", "/etc"])
+def test_a_folder_of_the_system_is_never_given_away(
+    folder: str, look: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote it down as the server's own is told to take another one."""
+    refusing(monkeypatch)
+
+    mend = state_need(Path(folder), look)["mend"]
+    assert mend == {
+        "vi": "đặt state_directory là một thư mục riêng",
+        "en": "give state_directory a folder of its own",
+    }
+
+
+def test_a_folder_below_one_that_may_not_be_read_is_told(
+    tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback; what cannot be seen is not given away either."""
+    refusing(monkeypatch)
+    really_exists, closed = Path.exists, tmp_path / "closed"
+
+    def hidden(path: Path) -> bool:
+        if closed in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return really_exists(path)
+
+    closed.mkdir()
+    monkeypatch.setattr(Path, "exists", hidden)
+
+    need = state_need(closed / "x" / "state", look)
+    assert need["mend"] == f"sudo install -d -o diemcau {closed}/x/state"
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_a_part_of_the_running_server_that_does_not_work(
+    look: Doctor, monkeypatch: pytest.MonkeyPatch, *, windows: bool
+) -> None:
+    """Where its words are to be found: on Windows nowhere but in its window."""
+    monkeypatch.setattr(server_doctor, "_WINDOWS", windows)
+    monkeypatch.setattr(server_doctor, "_health", lambda *_address: ["no session with the broker"])
+    _, needs = look(sections(free_port(), "url: embedded"))
+
+    assert needs["server"]["result"] == "fail"
+    journal = "journalctl -u diemcau-server -p warning"
+    window = {
+        "vi": "xem cửa sổ đang chạy diemcau-server",
+        "en": "look at the window in which diemcau-server runs",
+    }
+    assert needs["server"]["mend"] == (window if windows else journal)
+
+
 def test_a_wrong_password_is_told_as_such(tmp_path: Path, look: Doctor) -> None:
     """The login is really tried; what lies behind it is not asked."""
     program = mosquitto_program()
@@ -169,7 +302,7 @@ def test_the_least_of_a_disk(free: int, *, there: bool) -> None:
 def test_each_failure_has_one_line_that_mends_it_in_both_languages() -> None:
     """PASS has none; FAIL has one; what cannot be said has none."""
     failing = (
-        acl_need(heard=True, topic="a/b"),
+        acl_need(heard=True, hears=True, topic="a/b"),
         loop_need(watches_sockets=False),
         disk_need("/srv", 0),
     )
@@ -178,7 +311,10 @@ def test_each_failure_has_one_line_that_mends_it_in_both_languages() -> None:
         assert [line[:6].strip() for line in lines] == ["FAIL", ""] * 3
         assert lines[0].endswith(word)
         assert all(line.startswith("      → ") for line in lines[1::2])
-    good = (acl_need(heard=False, topic="a/b"), Need("x", failing[0].name, None, mend="never"))
+    good = (
+        acl_need(heard=False, hears=True, topic="a/b"),
+        Need("x", failing[0].name, None, mend="never"),
+    )
     assert [line[:4] for line in need_lines(good, "en")] == ["PASS", "----"]
 
 

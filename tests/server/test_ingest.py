@@ -14,7 +14,7 @@ import pytest_asyncio
 from diemcau_contract import messages
 from diemcau_contract.codec import UpMessage, decode_down
 from diemcau_contract.messages import MAX_MESSAGE_BYTES, Ack, Hello
-from diemcau_contract.topics import Down, UpTopic
+from diemcau_contract.topics import Down, UpTopic, doctors
 from diemcau_server.errors import PublishError, StoreError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.metrics import Metrics
@@ -109,6 +109,15 @@ async def test_committed_reports_are_acknowledged_in_ranges(rig: Rig) -> None:
     assert rig.acks["bom-bo"][-1].ranges == ((1, 3), (5, 5))
     record = rig.board.records[next(iter(rig.board.records))]
     assert record.report == report(5)
+
+
+async def test_what_the_doctor_says_to_itself_is_no_message(rig: Rig) -> None:
+    """Neither counted nor kept: it is heard by every server of the broker. Its like is kept."""
+    rig.ingest.receive(doctors("bu-dang"), b"")
+    rig.ingest.receive("diemcau/v1/bu-dang/bom-bo/up/doctor", b"")
+    assert await rig.ingest.drain(PATIENCE_SECONDS)
+    assert rig.count("invalid") == 1
+    assert await rig.store.count(quarantine) == 1
 
 
 async def test_a_late_report_is_stored_and_no_news(rig: Rig) -> None:
