@@ -289,9 +289,19 @@ def load_config(path: Path) -> ServerConfig:
         content = checked(document, ServerDocument)
     except DocumentError as error:
         problems = [*error.problems, *problems]
+    else:
+        address = _broker_address(content.broker)
+        problems += config_checks.port_problems(document, content.http.port, address)
     if problems or content is None:
         raise DocumentError(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
     return _frozen(content, path, secrets)
+
+
+def _broker_address(broker: BrokerConfig) -> tuple[str, int]:
+    if broker.url == EMBEDDED:
+        return "127.0.0.1", broker.port
+    parts = broker_url(broker.url)
+    return parts.host, parts.port
 
 
 def _frozen(document: ServerDocument, path: Path, secrets: Mapping[str, str]) -> ServerConfig:

@@ -17,6 +17,7 @@ from diemcau_server.moments import DEFAULT_TIMEZONE, in_utc, moment
 
 _Mapping = Mapping[object, object]
 
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _HUB = Text("hội trường", "hub")
 _POINT = Text("điểm cầu", "point")
 _PROFILE = Text("mức đo", "profile")
@@ -29,6 +30,27 @@ _UNIT_ID = Text("mã đơn vị", "unit id")
 def cross_problems(document: Document) -> list[Problem]:
     """Return what is wrong between the parts of the document."""
     return list(_CrossCheck(document).problems()) if isinstance(document.content, dict) else []
+
+
+def port_problems(document: Document, http_port: int, broker: tuple[str, int]) -> Iterator[Problem]:
+    """Say it when pages and a broker on this machine would take one TCP port; 0 is any free one.
+
+    Args:
+        document: the file as it stands.
+        http_port: where pages and API listen.
+        broker: host and port of the broker.
+    """
+    host, port = broker
+    if http_port == 0 or port != http_port or host not in _THIS_MACHINE:
+        return
+    place: Place = ("http", "port")
+    if document.at(place) is None:
+        place = ("broker",)
+    what = Text(
+        f"cổng TCP {http_port} là của broker; trang và API cần cổng khác",
+        f"TCP port {http_port} is the broker's; pages and API need another one",
+    )
+    yield document.problem(place, what)
 
 
 class _CrossCheck:

@@ -420,6 +420,34 @@ def test_no_file_ends_the_command_by_a_fault(
     assert capsys.readouterr().err.splitlines()[1:] == told
 
 
+@pytest.mark.parametrize(
+    ("ports", "told"),
+    [
+        ("http: {port: 1883}\nbroker: {url: embedded}\n", ":25: http.port"),
+        ("http: {port: 1883}\nbroker: {url: 'mqtt://localhost'}\n", ":25: http.port"),
+        ("broker: {url: 'mqtts://127.0.0.1:8080'}\n", ":25: broker"),
+        ("http: {port: 1883}\nbroker: {url: 'mqtt://10.0.0.9'}\n", ""),
+        ("http: {port: 1884}\nbroker: {url: 'mqtt://127.0.0.1'}\n", ""),
+        ("http: {port: 0}\nbroker: {url: embedded, port: 0}\n", ""),
+    ],
+)
+def test_pages_and_a_broker_on_this_machine_need_a_port_each(
+    ports: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told by --check-only, before the second of them cannot start."""
+    file = tmp_path / "server.yaml"
+    text = FILE.rstrip("\n") + "\n"
+    file.write_text(text + ports, encoding="utf-8")
+    code = main(["run", "--config", str(file), "--check-only", "--lang", "en"])
+    error = capsys.readouterr().err
+
+    assert code == (EXIT_USAGE if told else 0)
+    if told:
+        place = told.replace("25", str(text.count("\n") + 1))
+        assert f"{file}{place}: TCP port " in error
+        assert "is the broker's; pages and API need another one" in error
+
+
 def test_times_with_and_without_an_offset_are_compared(tmp_path: Path) -> None:
     """A session may be written in either way; a date alone is its first minute."""
     text = FILE.replace("start: 2026-03-14 07:00:00", "start: 2026-03-14T00:00:00Z")
