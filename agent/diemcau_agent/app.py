@@ -19,6 +19,7 @@ from diemcau_agent.reporter import Reporter
 from diemcau_agent.testing import TestDesk
 from diemcau_contract.codec import DownMessage
 from diemcau_contract.messages import Ack, Settings
+from diemcau_line.service import told_to_systemd
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ async def _run(config: AgentConfig) -> None:
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         _log.info("diemcau-agent %s: %s/%s", __version__, config.hub, config.point)
-        await Agent(config).run(stop)
+        async with told_to_systemd():
+            await Agent(config).run(stop)
         _log.info("stopped")
 
 

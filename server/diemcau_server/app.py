@@ -21,6 +21,7 @@ from diemcau_contract.codec import encode
 from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.mistakes import unwritable_text
 from diemcau_contract.topics import Down, down
+from diemcau_line.service import told_to_systemd
 from diemcau_server import __version__, secret_files
 from diemcau_server.config import EMBEDDED, ServerConfig
 from diemcau_server.coordinator import Coordinator, Outcome
@@ -357,7 +358,8 @@ async def run_server(
         )  # fmt: skip
         if on_ready is not None:
             on_ready(addresses)
-        await server.wait()
+        async with told_to_systemd():
+            await server.wait()
     finally:
         await server.stop()
         _LOG.info("stopped")

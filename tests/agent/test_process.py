@@ -1,4 +1,7 @@
+import asyncio
+import contextlib
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +67,21 @@ async def test_a_clean_stop_says_goodbye(broker: Mosquitto, tmp_path: Path) -> N
     told = await command("status", "--config", str(config))
     assert told.returncode == 3
     assert "phần mềm diemcau chưa chạy" in told.stdout
+
+
+async def test_systemd_hears_that_it_is_ready_lives_and_stops(tmp_path: Path) -> None:
+    """Ready without a hub, too: a line that is down is no reason to start an agent anew."""
+    config = write_config(tmp_path, 1)
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        before = ("env", f"NOTIFY_SOCKET={tmp_path / 'notify'}", "WATCHDOG_USEC=600000000")
+        async with agent_process(config, before) as agent:
+            said = [await asyncio.to_thread(systemd.recv, 100) for _ in range(2)]
+            assert await agent.end(signal.SIGTERM) == 0
+        said.append(await asyncio.to_thread(systemd.recv, 100))
+
+    assert said == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 
 async def test_an_agent_at_rest_is_small(broker: Mosquitto, tmp_path: Path) -> None:

@@ -87,6 +87,24 @@ def test_a_server_starts_serves_and_stops(
     assert json.loads(stopped(process).splitlines()[-1])["message"] == "stopped"
 
 
+def test_systemd_hears_that_it_is_ready_and_that_it_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its unit waits for that; only the server itself speaks, none of its processes."""
+    file = tmp_path / "district.yaml"
+    file.write_text(FILE + ANY_PORTS, encoding="utf-8")
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(PATIENCE_SECONDS)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        process = start(file, "--ready-file", str(tmp_path / "ready.json"))
+        said = systemd.recv(100)
+        wait_ready(tmp_path / "ready.json", process)
+        stopped(process)
+
+        assert (said, systemd.recv(100)) == (b"READY=1", b"STOPPING=1")
+
+
 def test_promtool_finds_nothing_in_its_metrics(
     running: tuple[dict[str, Any], "subprocess.Popen[str]"],
 ) -> None:
