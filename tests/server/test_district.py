@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
+from diemcau_agent.config import _Device as AgentDevice
+from diemcau_agent.config import _Source as AgentSource
 from diemcau_agent.config import load_config as load_agent_config
+from diemcau_agent.probes.table import formats_of
+from diemcau_contract.words import DeviceKind
 from diemcau_server.cli import main as command_line
 from diemcau_server.config import load_config
+from diemcau_server.district.devices import FORMATS, NamedDevice, NamedSource
 from diemcau_server.district.names import id_of, load_names
 from diemcau_server.district.papers import Programs, acl, broker_file, unit_files
 from diemcau_server.district.secrets import Account
@@ -70,12 +76,14 @@ def test_secrets_are_for_their_owner_only_and_stand_nowhere_else(district: Path)
     """Mode 0600 in folders 0700; no other file, nor a name of a file, holds one."""
     secrets = list(district.rglob("broker-password"))
     words = [file.read_text(encoding="utf-8").strip() for file in secrets]
-    private = [*secrets, district / "broker" / "passwords", district / "broker" / "acl"]
+    grafana = district / "grafana" / "admin-password"
+    words.append(grafana.read_text(encoding="utf-8").strip())
+    private = [*secrets, grafana, district / "broker" / "passwords", district / "broker" / "acl"]
 
-    assert len(words) == 4
+    assert len(set(words)) == 5
     assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
     assert {stat.S_IMODE(file.parent.stat().st_mode) for file in private} == {0o700}
-    for file in set(files_of(district)) - set(secrets):
+    for file in set(files_of(district)) - {*secrets, grafana}:
         text = file.read_text(encoding="utf-8")
         assert not [word for word in words if word in text], file
 
@@ -100,6 +108,180 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
 
     assert init(NAMES, tmp_path / "empty") == 0
     assert (tmp_path / "empty" / "README.txt").exists()
+
+
+def test_the_folder_in_which_a_shell_stands_is_filled_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``init NAMES .``, and nothing is written beside it: its parent may be another's."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    before = folder.stat().st_ino
+    monkeypatch.chdir(folder)
+    made: list[str] = []
+    really_make = tempfile.mkdtemp
+
+    def noted(**more: Any) -> str:
+        made.append(str(more["dir"]))
+        return str(really_make(**more))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", noted)
+
+    assert init(NAMES, ".") == 0
+    assert folder.stat().st_ino == before
+    assert made == [str(folder)]
+    assert {"README.txt", "server", "agents"} <= {path.name for path in folder.iterdir()}
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_taken_folder_that_refuses_midway_is_empty_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was moved into it is taken out again."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    really_rename = Path.rename
+    moved: list[Path] = []
+
+    def refuse(path: Path, target: Path) -> Path:
+        if target.parent == folder and len(moved) == 2:
+            raise OSError(28, "No space left on device")
+        moved.append(target)
+        return really_rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+
+    assert init(NAMES, folder) == 2
+    assert len(moved) > 2
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_no_disk_takes_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, exit code 2, no traceback; the longest name that there may be is taken."""
+    assert init(NAMES, tmp_path / ("n" * 255)) == 0
+    assert init(NAMES, tmp_path / ("n" * 256), "--lang", "en") == 2
+    assert "cannot be written: " in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tests run as root, whom no folder refuses: the refusal is made here."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    assert init(NAMES, folder, "--lang", "en") == 2
+    assert "cannot be written: Permission denied." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["huyện Bù Đăng", "50%", "a$b", "a'b", 'a"b', "a\\b", "a`b"])
+def test_a_folder_that_units_would_misread_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said before anything is written; letters with marks are none of it."""
+    assert init(NAMES, tmp_path / name / "x", "--lang", "en") == 2
+    assert "which systemd reads otherwise; choose another folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert init(NAMES, tmp_path / "Bù-Đăng") == 0
+
+
+def test_a_rooms_unit_has_the_rooms_own_path(district: Path) -> None:
+    """Where this machine has its programs says nothing about a room."""
+    (start,) = {
+        re.findall(r"(?m)^ExecStart=(.*)$", file.read_text(encoding="utf-8"))[0]
+        for file in district.glob("agents/*/diemcau-agent.service")
+    }
+
+    assert start == "/opt/diemcau/bin/diemcau-agent run --config %h/diemcau/agent.yaml"
+    assert str(district) not in "".join(
+        file.read_text(encoding="utf-8") for file in files_of(district / "agents")
+    )
+
+
+def test_what_is_printed_works_in_a_room_and_after_the_files_have_changed_hands(
+    district: Path,
+) -> None:
+    """The room's command stands in the room's folder; what systemd's users own asks for sudo."""
+    lines = (district / "README.txt").read_text(encoding="utf-8").splitlines()
+    chown = next(number for number, line in enumerate(lines) if "chown" in line)
+    commands = [line[4:] for line in lines if line.startswith("    ")]
+    later = [line[4:] for line in lines[chown:] if line.startswith("    ")]
+
+    assert "cd ~/diemcau && diemcau-agent run --config agent.yaml" in commands
+    assert all(command.startswith("sudo ") for command in later)
+    assert [f" {word} " in "\n".join(later) for word in ("doctor", "test-line")] == [True, True]
+    assert "sudo -s" not in commands
+
+
+def test_under_sudo_the_commands_are_said_to_be_for_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are root's then, and the user's own shell could not enter them."""
+    monkeypatch.setenv("SUDO_USER", "huyen")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    assert init(NAMES, tmp_path / "x") == 0
+    assert "    sudo -s\n" in (tmp_path / "x" / "README.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("devices", [{"kind": "camra", "source": {"format": "v4l2", "url": "video0"}}], "kind"),
+        ("devices", [{"kind": "camera", "source": {"fmt": "v4l2"}}], "fmt"),
+        ("devices", [{"kind": "camera", "source": {"format": "v4l2"}}], "needs a url"),
+        ("devices", [{"kind": "speaker", "source": {"format": "lavfi", "url": "x"}}], "use system"),
+        ("devices", [{"kind": "speaker", "rol": "main", "source": {"format": "system"}}], "rol"),
+        ("devices", [{"kind": "speaker", "source": {"format": "system"}}] * 2, "doubled: speaker"),
+        ("ports", {"http": 1023}, "http"),
+        ("ports", {"http": 8080, "broker": 8080}, "they must differ"),
+        ("ports", {"broker": 8080}, "they must differ"),
+    ],
+)  # fmt: skip
+def test_what_could_not_run_is_refused(
+    key: str, value: object, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Devices that no agent takes, ports below 1024, two parts on one port."""
+    content = {
+        "schema": "diemcau.names/1", "hub": "H", "address": "10.0.0.1", "points": ["A"], key: value,
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert init(names, tmp_path / "out", "--lang", "en") == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_least_port_and_one_number_for_tcp_and_udp_are_taken(tmp_path: Path) -> None:
+    """1024 is the first that needs no right; TCP and UDP are counted apart."""
+    content = {
+        "schema": "diemcau.names/1", "hub": "H", "address": "10.0.0.1", "points": ["A"],
+        "ports": {"http": 1024, "broker": 1883, "measure": 1024},
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert init(names, tmp_path / "out") == 0
+
+
+def test_devices_are_those_that_an_agent_takes() -> None:
+    """The server may not ask the agent; here both are at hand."""
+    assert {kind: set(formats) for kind, formats in FORMATS.items()} == {
+        str(kind): set(formats_of(kind)) for kind in DeviceKind
+    }
+    for ours, theirs in ((NamedDevice, AgentDevice), (NamedSource, AgentSource)):
+        assert set(ours.model_fields) == set(theirs.model_fields)
+        assert {name for name, one in ours.model_fields.items() if one.is_required()} == {
+            name for name, one in theirs.model_fields.items() if one.is_required()
+        }
 
 
 def test_a_disk_that_refuses_leaves_nothing_half_done(

@@ -4,14 +4,15 @@ import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from diemcau_contract.documents import parse_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
+from diemcau_server.district.devices import Devices, NamedDevice, NamedSource
 
 _LETTERS_OF_AN_ID = re.compile(r"[^a-z0-9]+")
 _ID_CHARACTERS = 63
@@ -19,16 +20,9 @@ _NAME = "^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 """On one line, also by what YAML takes for a line's end: names stand in comments too."""
 _HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
-Port = Annotated[int, Field(ge=1, le=65_535)]
+Port = Annotated[int, Field(ge=1024, le=65_535)]
+"""The units have no capability: what lies below belongs to root."""
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=_NAME)]
-
-
-def _as_tuple(value: object) -> object:
-    """Take a list for a tuple: behind a validator of ours, types are Python's and strict."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-Devices = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_as_tuple)]
 
 
 class _Section(BaseModel):
@@ -56,6 +50,15 @@ class Ports(_Section):
     http: Port = 8080
     broker: Port = 1883
     measure: Port = 8620
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.http == self.broker:
+            raise ValueMistake(
+                f"http và broker đều dùng TCP {self.http}: phải khác nhau",
+                f"http and broker both take TCP {self.http}: they must differ",
+            )
+        return self
 
 
 def id_of(name: str) -> str:
@@ -106,8 +109,8 @@ class Names(_Section):
     profile: Literal["h323-720p", "h323-1080p", "meet-hd"] = "h323-720p"
     ports: Ports = Ports()
     devices: Devices = (
-        {"kind": "camera", "source": {"format": "v4l2", "url": "/dev/video0"}},
-        {"kind": "microphone", "source": {"format": "system"}},
+        NamedDevice(kind="camera", source=NamedSource(format="v4l2", url="/dev/video0")),
+        NamedDevice(kind="microphone", source=NamedSource(format="system")),
     )
     points: Points
 

@@ -12,7 +12,7 @@ import yaml
 from diemcau_contract.messages import MAX_MESSAGE_BYTES
 from diemcau_contract.topics import ROOT
 from diemcau_server.district.names import NamedPoint, Names
-from diemcau_server.district.secrets import Account
+from diemcau_server.district.secrets import Account, new_password
 
 SERVER_ACCOUNT: Final = "diemcau-server"
 _FILES: Final = Path(__file__).parent / "files"
@@ -49,6 +49,7 @@ def papers(names: Names, folder: Path, programs: Programs) -> dict[str, Paper]:
         "broker/mosquitto.conf": Paper(broker_file(names)),
         "broker/passwords": Paper("".join(f"{one.line()}\n" for one in accounts), secret=True),
         "broker/acl": Paper(acl(names), secret=True),
+        "grafana/admin-password": Paper(f"{new_password()}\n", secret=True),
         "prometheus/prometheus.yml": Paper(_filled("prometheus.yml", http_port=names.ports.http)),
     }
     units = unit_files(folder, programs)
@@ -76,6 +77,8 @@ def acl(names: Names) -> str:
         f"user {SERVER_ACCOUNT}",
         f"topic read {ROOT}/+/+/up/+",
         f"topic write {ROOT}/+/+/down/+",
+        "# Để diemcau doctor nghe lại chính mình / what diemcau doctor says, to hear itself.",
+        f"topic write {ROOT}/+/doctor/up/doctor",
     ]
     for point in names.points:
         own = f"{ROOT}/{names.hub.id}/{point.id}"
@@ -114,7 +117,8 @@ def _server_file(names: Names) -> str:
 
 def _agent_file(names: Names, point: NamedPoint, account: Account) -> str:
     devices = names.devices if point.devices is None else point.devices
-    shown = yaml.safe_dump(list(devices), allow_unicode=True, sort_keys=False).rstrip("\n")
+    asked = [device.model_dump(exclude_unset=True) for device in devices]
+    shown = yaml.safe_dump(asked, allow_unicode=True, sort_keys=False).rstrip("\n")
     return _filled(
         "agent.yaml",
         **_common(names),

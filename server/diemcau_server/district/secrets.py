@@ -12,6 +12,11 @@ _ROUNDS: Final = 101
 """Mosquitto's own number; a random password of 192 bits needs no more."""
 
 
+def new_password() -> str:
+    """Return 192 random bits as text."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user of the broker; the name of a point's is ``hub.point``: no id holds a dot."""
@@ -22,7 +27,7 @@ class Account:
     @classmethod
     def new(cls, name: str) -> "Account":
         """Return an account with a password of its own."""
-        return cls(name, secrets.token_urlsafe(_PASSWORD_BYTES))
+        return cls(name, new_password())
 
     def line(self) -> str:
         """Return its line of a password file (mosquitto_passwd(1), PBKDF2 with SHA-512)."""
