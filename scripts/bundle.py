@@ -28,6 +28,10 @@ _MARKERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _FORMATS: Final[Mapping[str, str]] = {"linux": "tar", "windows": "zip"}
 """Wheels are compressed already."""
+_NOT_CARRIED: Final = (
+    "diemcau_dashboards", "__pycache__", "Containerfile", "compose.yaml", "install.sh", "windows",
+)  # fmt: skip
+"""Of deploy/: what is code, needs the whole tree, or stands at the top already."""
 
 
 def wanted(lock: str, system: str, python: str) -> Iterator[str]:
@@ -67,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder.mkdir()
         wheels = wheels.rename(folder / "wheels")
         _fetch(folder, asked.system, asked.python)
-        _copy_installers(folder, asked.system)
+        _copy_papers(folder, asked.system)
+        (folder / "python-version").write_text(f"{asked.python}\n", encoding="ascii")
         _write_sums(folder)
         kind = _FORMATS[asked.system]
         made = shutil.make_archive(str(asked.output / name), kind, work, name)
@@ -87,13 +92,16 @@ def _fetch(folder: Path, system: str, python: str) -> None:
     )
 
 
-def _copy_installers(folder: Path, system: str) -> None:
+def _copy_papers(folder: Path, system: str) -> None:
+    """Copy the installer to the top; below, what the hall and its monitoring read, and manuals."""
     deploy = ROOT / "deploy"
     if system == "windows":
         shutil.copytree(deploy / "windows", folder / "windows")
     else:
         shutil.copy(deploy / "install.sh", folder)
+    shutil.copytree(deploy, folder / "deploy", ignore=shutil.ignore_patterns(*_NOT_CARRIED))
     shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copytree(ROOT / "docs", folder / "docs")
     for name in ("README.md", "README.vi.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
 

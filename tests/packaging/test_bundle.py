@@ -28,8 +28,16 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 def without_network(*command: str | Path) -> list[str | Path]:
     """Return how to run a program with no network at all, where we may; pip's own switch else."""
     away = ["unshare", "--net"] if os.name == "posix" and os.geteuid() == 0 else []
-    settings = ("PIP_NO_INDEX=1", "PIP_CONFIG_FILE=/dev/null", "PIP_NO_COMPILE=1")
+    settings = ("PIP_NO_INDEX=1", "PIP_CONFIG_FILE=/dev/null", "PIP_NO_COMPILE=1", "BIN=")
     return [*away, "env", *settings, f"PYTHON={sys.executable}", *command]
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The folder that is in the archive."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    (found,) = folder.iterdir()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +50,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_machine_without_network_installs_and_runs_it(archive: Path, tmp_path: Path) -> None:
     """Unpack, one command, and all three programs work with the shipped example."""
-    with tarfile.open(archive) as opened:
-        opened.extractall(tmp_path, filter="data")
-    (folder,) = tmp_path.iterdir()
-    target = tmp_path / "opt"
-    told = run(*without_network("sh", folder / "install.sh", target))
-    programs = target / "bin"
+    folder = unpacked(archive, tmp_path)
+    target, programs = tmp_path / "opt", tmp_path / "bin"
+    programs.mkdir()
+    told = run(*without_network("env", f"BIN={programs}", "sh", folder / "install.sh", target))
 
     assert told.strip().endswith("diemcau 0.1.0")
     for name in ("diemcau", "diemcau-server", "diemcau-agent"):
@@ -58,20 +64,53 @@ def test_a_machine_without_network_installs_and_runs_it(archive: Path, tmp_path:
 
 def test_a_changed_file_is_not_installed(archive: Path, tmp_path: Path) -> None:
     """What a stick or a stranger has changed is told before anything is installed."""
-    with tarfile.open(archive) as opened:
-        opened.extractall(tmp_path, filter="data")
-    (folder,) = tmp_path.iterdir()
+    folder = unpacked(archive, tmp_path)
     with (folder / "run.txt").open("a", encoding="utf-8") as stream:
         stream.write("# changed\n")
     target = tmp_path / "opt"
     done = subprocess.run(
         ["sh", folder / "install.sh", target], capture_output=True, text=True, check=False,
-        env={**os.environ, "LC_ALL": "C"},
+        env={**os.environ, "LC_ALL": "C", "BIN": ""},
     )  # fmt: skip
 
     assert done.returncode != 0
     assert "run.txt: FAILED" in done.stdout + done.stderr
     assert not target.exists()
+
+
+def test_another_python_than_its_own_is_named_before_anything_is_installed(
+    archive: Path, tmp_path: Path
+) -> None:
+    """The wheels are for one version; pip's own words for that are of no use to anybody."""
+    folder = unpacked(archive, tmp_path)
+    other, target = tmp_path / "python", tmp_path / "opt"
+    other.write_text("#!/bin/sh\necho 3.99\n", encoding="utf-8")
+    other.chmod(0o755)
+    done = subprocess.run(
+        ["sh", folder / "install.sh", target], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHON": str(other), "BIN": ""},
+    )  # fmt: skip
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert done.returncode == 1
+    assert f"This bundle is for Python {version}, here is 3.99" in done.stderr
+    assert not target.exists()
+
+
+def test_it_carries_what_the_hall_and_its_monitoring_read(archive: Path, tmp_path: Path) -> None:
+    """Rules beside Prometheus' file, routes, dashboards, broker files, and every manual."""
+    folder = unpacked(archive, tmp_path)
+    carried = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+    for part in ("prometheus", "alertmanager", "grafana/dashboards", "grafana/provisioning",
+                 "mosquitto", "systemd"):  # fmt: skip
+        files = [path for path in (ROOT / "deploy" / part).rglob("*") if path.is_file()]
+        assert files
+        assert {path.relative_to(ROOT).as_posix() for path in files} <= carried
+    assert {"deploy/README.md", "deploy/README.vi.md", "docs/room-pc.vi.md", "README.vi.md",
+            "install.sh", "config/names.yaml", "SHA256SUMS"} <= carried  # fmt: skip
+    assert not [name for name in carried if name.endswith((".pyc", "compose.yaml"))]
+    assert f"{(folder / 'python-version').read_text(encoding='ascii').strip()}." in sys.version
 
 
 def test_each_system_gets_what_the_lock_holds_for_it() -> None:

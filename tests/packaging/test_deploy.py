@@ -4,12 +4,15 @@ import re
 import shlex
 import subprocess
 import xml.etree.ElementTree as ET
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tree_sitter_powershell
 import yaml
+from tree_sitter import Language, Parser
 
 from diemcau_agent.__main__ import _parser as agent_parser
 from diemcau_server.__main__ import _parser as server_parser
@@ -49,7 +52,19 @@ def test_every_service_is_pinned_watched_and_bounded(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] == "unless-stopped"
     assert "privileged" not in service
-    assert not [word for word in service.get("environment", {}) if "PASSWORD" in word]
+    passwords = {word for word in service.get("environment", {}) if "PASSWORD" in word}
+    assert passwords <= {"GF_SECURITY_ADMIN_PASSWORD__FILE"}
+
+
+def test_grafana_has_no_password_that_everybody_knows() -> None:
+    """Its administrator's is the one that init made, read by the user whose file it is."""
+    grafana = SERVICES["grafana"]
+    (secret,) = grafana["secrets"]
+
+    inside = grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"]
+    assert inside == f"/run/secrets/{secret}"
+    assert COMPOSE["secrets"] == {secret: {"file": "${DISTRICT}/grafana/admin-password"}}
+    assert grafana["user"] == SERVICES["server"]["user"]
 
 
 def test_only_the_needed_ports_are_open() -> None:
@@ -134,12 +149,14 @@ def test_the_image_can_have_every_file_that_it_copies() -> None:
     assert {"contract", "line", "agent", "server"} <= sources
 
 
-@pytest.mark.parametrize(
-    "file", ["deploy/install.sh", "scripts/venv.sh", "scripts/test-packages.sh"]
-)
+SCRIPTS = sorted((*DEPLOY.rglob("*.sh"), *(ROOT / "scripts").glob("*.sh"), ROOT / ".ci" / "run"))
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
 def test_a_shell_script_parses(file: Path) -> None:
     """By the shell that runs it."""
-    subprocess.run(["sh", "-n", file], check=True)
+    shell = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("#!").split()[-1]
+    subprocess.run([shell, "-n", file], check=True)
 
 
 def test_the_windows_task_starts_the_agent_in_the_users_session() -> None:
@@ -159,7 +176,7 @@ def test_the_windows_task_starts_the_agent_in_the_users_session() -> None:
     assert (module, name) == ("-m", "diemcau_agent")
     asked = agent_parser("en").parse_args(words)
     assert str(asked.config) == rf"{INSIDE}\point\agent.yaml"
-    assert str(asked.log_file) == rf"{INSIDE}\point\agent.log"
+    assert str(asked.log_file) == rf"{INSIDE}\point\state\agent.log"
     assert (text("Actions/Exec/Command") or "").startswith(INSIDE)
 
 
@@ -168,12 +185,37 @@ def test_the_windows_installer_agrees_with_the_task_and_the_archive() -> None:
     raw = (DEPLOY / "windows" / "install.ps1").read_bytes()
     text = raw.decode("utf-8-sig")
 
-    assert raw.startswith(b"\xef\xbb\xbf")
+    assert raw.startswith(BOM_UTF8)
     assert "Join-Path $env:ProgramData 'diemcau'" in text
     assert "$Task = 'diemcau-agent'" in text
     assert "--require-hashes" in text
     assert "'run.txt'" in text
     assert "'wheels'" in text
     assert "--no-index" in text
-    assert text.count("{") == text.count("}")
-    assert text.count("(") == text.count(")")
+    # Held up before anything is installed: changed files, another Python than the wheels are for.
+    before = text[: text.index("'venv', '--clear'")]
+    assert "'SHA256SUMS'" in before
+    assert "Get-FileHash -Algorithm SHA256" in before
+    assert "'python-version'" in before
+
+
+def test_the_windows_installer_parses() -> None:
+    """By a grammar of PowerShell, for no PowerShell is here: no error, and none that it mended."""
+    parser = Parser(Language(tree_sitter_powershell.language()))
+    script = (DEPLOY / "windows" / "install.ps1").read_bytes().removeprefix(BOM_UTF8)
+
+    assert not parser.parse(script).root_node.has_error
+    assert parser.parse(script.replace(b"{", b"", 1)).root_node.has_error
+
+
+def test_the_windows_installer_gives_users_no_more_than_they_need() -> None:
+    """They read and run; they write below state alone, where the task keeps its log."""
+    text = (DEPLOY / "windows" / "install.ps1").read_text(encoding="utf-8-sig")
+    users = "*S-1-5-32-545:(OI)(CI)"
+    grants = re.findall(r"'icacls\.exe' @\((\$\w+), ([^)]*(?:\(\w+\)[^)]*)*)\)\n", text)
+
+    assert [(place, users + "M" in words, users + "RX" in words) for place, words in grants] == [
+        ("$Root", False, True), ("$Home_", False, False), ("$State", True, False),
+    ]  # fmt: skip
+    assert text.index("'icacls.exe' @($Root, '/inheritance:r'") < text.index("'venv', '--clear'")
+    assert "/reset" in grants[1][1]
