@@ -127,10 +127,26 @@ def test_how_red_a_chirp_that_is_not_heard_may_be(
     *, canceller: bool, passed: bool, people: bool, status: str
 ) -> None:
     """A speakerphone that never passed, and a soft chirp among voices, are warnings at most."""
-    values = {"heard": False, "echo_canceller": canceller, "people_heard": people}
-    result = verdict(values, SpeakerSettings(passed_before=passed))
+    values = {
+        "heard": False, "echo_canceller": canceller, "people_heard": people,
+        "output": "Jabra", "listener": "Jabra mic",
+    }  # fmt: skip
+    result = verdict(values, SpeakerSettings(passed_with=("Jabra", "Jabra mic") if passed else ()))
 
     assert (result.status, result.causes) == (status, ("chirp_not_heard",))
+
+
+@pytest.mark.parametrize("passed", [("Poly", "Jabra mic"), ("Jabra", "Poly mic")])
+def test_what_passed_with_another_speakerphone_says_nothing_of_this_one(
+    passed: tuple[str, str],
+) -> None:
+    """Its canceller may well be better."""
+    values = {
+        "heard": False, "echo_canceller": True, "people_heard": False,
+        "output": "Jabra", "listener": "Jabra mic",
+    }  # fmt: skip
+
+    assert verdict(values, SpeakerSettings(passed_with=passed)).status == "warn"
 
 
 @pytest.mark.parametrize(
