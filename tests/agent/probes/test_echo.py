@@ -5,6 +5,7 @@ from datetime import time
 import numpy as np
 import pytest
 
+from diemcau_agent.probes.result import ProbeValue
 from diemcau_agent.probes.speaker import SpeakerSettings, is_quiet, verdict
 from diemcau_agent.signal import echo
 from diemcau_agent.signal.limits import ECHO_LIMITS
@@ -127,7 +128,7 @@ def test_how_red_a_chirp_that_is_not_heard_may_be(
     *, canceller: bool, passed: bool, people: bool, status: str
 ) -> None:
     """A speakerphone that never passed, and a soft chirp among voices, are warnings at most."""
-    values = {
+    values: dict[str, ProbeValue] = {
         "heard": False, "echo_canceller": canceller, "people_heard": people,
         "output": "Jabra", "listener": "Jabra mic",
     }  # fmt: skip
@@ -141,7 +142,7 @@ def test_what_passed_with_another_speakerphone_says_nothing_of_this_one(
     passed: tuple[str, str],
 ) -> None:
     """Its canceller may well be better."""
-    values = {
+    values: dict[str, ProbeValue] = {
         "heard": False, "echo_canceller": True, "people_heard": False,
         "output": "Jabra", "listener": "Jabra mic",
     }  # fmt: skip

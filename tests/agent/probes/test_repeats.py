@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from diemcau_agent.probes.camera import look
 from diemcau_agent.probes.capture import Asked, Capture, judge
@@ -80,6 +81,7 @@ def _encode(file: Path, codec: str, noise: float) -> None:
     name, pixels, options = CODECS[codec]
     with av.open(str(file), "w") as container:
         stream = container.add_stream(name, rate=30, options=options)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
         for _ in range(FRAMES):
             seen = np.clip(np.rint(room + random.normal(size=room.shape) * noise), 0, 255)
