@@ -1,15 +1,18 @@
 """The chirp: made, found in synthetic rooms, and not found where there is none."""
 
 from datetime import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from diemcau_agent.probes.result import ProbeValue
 from diemcau_agent.probes.speaker import SpeakerSettings, is_quiet, verdict
 from diemcau_agent.signal import echo
 from diemcau_agent.signal.limits import ECHO_LIMITS
 from tests.agent.probes import sounds
+
+if TYPE_CHECKING:
+    from diemcau_agent.probes.result import ProbeValue
 
 RATE_HZ = sounds.RATE_HZ
 DBFS = -12.0
