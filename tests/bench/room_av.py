@@ -96,7 +96,7 @@ def _clean_probes() -> Row:
     alarms = 0
     for probe, made in CLEAN_EQUIPMENT:
         with tempfile.TemporaryDirectory() as folder:
-            alarms += found_of_equipment(probe, dict(made), Path(folder))[0] != "ok"
+            alarms += found_of_equipment(probe, made, Path(folder))[0] != "ok"
     name = f"false alarms in {len(CLEAN_EQUIPMENT)} clean runs of whole probes (equipment, PC)"
     return Row("room_av", name, alarms, "alarms", "0")
 
