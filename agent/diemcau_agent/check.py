@@ -23,7 +23,7 @@ from diemcau_agent.explain import (
 from diemcau_agent.probes.host import CPU_SPAN_SECONDS, HostSettings
 from diemcau_agent.probes.table import PROBES, RESIDENT, probe_for, probe_names
 from diemcau_agent.roomcheck import check_room
-from diemcau_agent.rows import FINE, Row, device_row, host_row, line_row, printed
+from diemcau_agent.rows import FINE, Row, RowCode, device_row, host_row, line_row, printed
 from diemcau_agent.status import as_json_text, rows_document, show, todo_lines
 from diemcau_agent.statusfile import AgentStatus, LineStatus, read_status
 from diemcau_contract.causes import DEVICE_NAMES, Language, Text
@@ -31,8 +31,10 @@ from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import DeviceKind, Status
 from diemcau_line.clock import sync_state
 
-_NOT_IN_FILE: Final = Text("không có trong tệp cấu hình", "not in the agent's file")
-_NOT_PLAYED: Final = Text("không phát theo yêu cầu", "not played, as was asked")
+_WHY_LEFT_OUT: Final = {
+    RowCode.NOT_IN_FILE: Text("không có trong tệp cấu hình", "not in the agent's file"),
+    RowCode.NOT_WANTED: Text("không phát theo yêu cầu", "not played, as was asked"),
+}
 _YES: Final = frozenset({"", "c", "có", "co", "y", "yes"})
 
 
@@ -63,13 +65,12 @@ def show_check(config: AgentConfig, names: Sequence[str], look: Look) -> ExitCod
             raise _unknown(name, known)
     wanted = set(names or known)
     devices = [device for device in config.devices if _probe_name(device) in wanted]
-    left_out = dict(_not_in_file(names, devices))
+    left_out = [*_not_in_file(names, devices)]
     if look.ask and not _may_play(devices, look.language):
-        left_out |= _not_wanted(devices)
+        left_out += _not_wanted(devices)
         devices = [device for device in devices if device.kind != DeviceKind.SPEAKER]
     rows, seen, found = asyncio.run(_rows(config, wanted, devices))
-    rows += [row for row, _ in left_out.values()]
-    seen |= {name: Seen({"reason": reason}) for name, (_, reason) in left_out.items()}
+    rows += left_out
     unmade = bool(names) and bool(left_out)
     if look.as_json:
         content = {
@@ -145,10 +146,8 @@ def _line_seen(line: LineStatus | None, row: Row) -> Seen:
     return Seen(line_values(line.statistics), explanation=told)
 
 
-def _not_in_file(
-    names: Sequence[str], devices: Sequence[ExpectedDevice]
-) -> Iterator[tuple[str, tuple[Row, str]]]:
-    """Yield a row for each probe that is named and has no device; beside it why, as a code."""
+def _not_in_file(names: Sequence[str], devices: Sequence[ExpectedDevice]) -> Iterator[Row]:
+    """Yield a row for each probe that is named and has no device."""
     there = {_probe_name(device) for device in devices}
     for name in dict.fromkeys(names):
         if name in RESIDENT or name in there:
@@ -157,18 +156,18 @@ def _not_in_file(
         kind, forms = DEVICE_NAMES[DeviceKind(probe.kind or name)], ", ".join(probe.formats)
         if sum(other.kind == probe.kind for other in PROBES.values()) > 1:
             kind = Text(f"{kind.vi} ({forms})", f"{kind.en} ({forms})")
-        yield name, (_left_out(name, kind, _NOT_IN_FILE), "not_in_file")
+        yield _left_out(name, kind, RowCode.NOT_IN_FILE)
 
 
-def _not_wanted(devices: Sequence[ExpectedDevice]) -> dict[str, tuple[Row, str]]:
+def _not_wanted(devices: Sequence[ExpectedDevice]) -> list[Row]:
     keys = [f"{one.kind}.{one.role}" for one in devices if one.kind == DeviceKind.SPEAKER]
     name = DEVICE_NAMES[DeviceKind.SPEAKER]
-    return {key: (_left_out(key, name, _NOT_PLAYED), "not_wanted") for key in keys}
+    return [_left_out(key, name, RowCode.NOT_WANTED) for key in keys]
 
 
-def _left_out(key: str, name: Text, why: Text) -> Row:
+def _left_out(key: str, name: Text, code: RowCode) -> Row:
     shown = Text(*(text[:1].upper() + text[1:] for text in (name.vi, name.en)))
-    return Row(key, shown, Status.NOT_APPLICABLE, why)
+    return Row(key, shown, Status.NOT_APPLICABLE, _WHY_LEFT_OUT[code], code=code)
 
 
 def _may_play(devices: Sequence[ExpectedDevice], language: Language) -> bool:
