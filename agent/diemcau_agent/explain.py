@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from diemcau_agent.probes.host import CPU_MOST_RATIO, DISK_LEAST_BYTES, MEMORY_MOST_RATIO
+from diemcau_agent.probes.host import CPU_MOST_RATIO, MEMORY_MOST_RATIO
 from diemcau_agent.signal.limits import EchoLimits, PictureLimits, SoundLimits
 from diemcau_contract.causes import WORDING, Cause, Language, Text, wording
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState, Value
+from diemcau_contract.needs import DISK_LEAST_BYTES
 from diemcau_contract.profiles import Limits
 from diemcau_contract.value_words import label, number
 from diemcau_contract.words import DeviceKind
