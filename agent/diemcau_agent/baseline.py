@@ -1,7 +1,8 @@
 """What a technician has accepted of a room, in numbers; later results are held against it.
 
 ``baseline.json`` in the state directory: some numbers of each device and when they were accepted,
-and which speakers the room's microphone has heard at all. No picture and no sound.
+and through which echo canceller the room's microphone has heard its speaker. No picture and no
+sound.
 """
 
 import contextlib
@@ -10,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_contract.causes import Cause
@@ -71,6 +72,22 @@ class Accepted(_Frozen):
     values: dict[str, float]
 
 
+class Heard(_Frozen):
+    """A speaker that was heard through an echo canceller."""
+
+    at: Utc
+    output: str
+    listener: str
+    """Names of speaker and microphone: another pair may well cancel what this one let through."""
+
+
+def _that_can_be_read(heard: object) -> object:
+    """Leave out what an older version kept: when, but not through what."""
+    if not isinstance(heard, dict):
+        return heard
+    return {key: one for key, one in heard.items() if not isinstance(one, str)}
+
+
 class Baseline(_Frozen):
     """All that is kept of a room; keys are ``kind.role``."""
 
@@ -78,8 +95,10 @@ class Baseline(_Frozen):
         default="diemcau.agent_baseline/1", alias="schema"
     )
     devices: dict[str, Accepted] = Field(default_factory=dict)
-    heard: dict[str, Utc] = Field(default_factory=dict)
-    """Speakers that the microphone has heard, and when first."""
+    heard: Annotated[dict[str, Heard], BeforeValidator(_that_can_be_read)] = Field(
+        default_factory=dict
+    )
+    """Speakers that the microphone has heard through a canceller, as they last were."""
 
 
 def read_baseline(directory: Path) -> Baseline:
@@ -97,10 +116,15 @@ def acceptable(result: DeviceResult) -> bool:
 
 
 def accept(baseline: Baseline, results: Iterable[DeviceResult], at: datetime) -> Baseline:
-    """Return the baseline with the numbers of these results."""
-    kept = {_key(result): Accepted(at=at, values=_numbers(result)) for result in results}
-    devices = baseline.devices | kept
-    return baseline.model_copy(update={"devices": devices})
+    """Return the baseline with the numbers of these results.
+
+    A speaker that is accepted although it is not heard need not be heard from then on.
+    """
+    kept = {_key(result): result for result in results}
+    numbers = {key: Accepted(at=at, values=_numbers(result)) for key, result in kept.items()}
+    heard = {key: one for key, one in baseline.heard.items() if key not in kept}
+    heard |= _heard(kept.values(), at)
+    return baseline.model_copy(update={"devices": baseline.devices | numbers, "heard": heard})
 
 
 def keep(directory: Path, baseline: Baseline) -> None:
@@ -116,23 +140,43 @@ def keep(directory: Path, baseline: Baseline) -> None:
 
 
 def remember_heard(directory: Path, results: Iterable[DeviceResult]) -> None:
-    """Keep that a speaker was heard: from then on, not hearing it is more than a warning."""
+    """Keep that a speakerphone was heard: from then on, not hearing it is more than a warning.
+
+    A speaker without a canceller says nothing of one that may come later.
+    """
     baseline = read_baseline(directory)
-    now = datetime.now(UTC)
-    heard = {_key(result): now for result in results if result.values.get("heard") is True}
-    if heard.keys() <= baseline.heard.keys():
+    heard = _heard(results, datetime.now(UTC))
+    news = {key: one for key, one in heard.items() if not _same(one, baseline.heard.get(key))}
+    if not news:
         return
     # A full disk must not turn a good check into a failure; the next check tries again.
     with contextlib.suppress(OSError):
-        keep(directory, baseline.model_copy(update={"heard": heard | baseline.heard}))
+        keep(directory, baseline.model_copy(update={"heard": baseline.heard | news}))
+
+
+def _heard(results: Iterable[DeviceResult], at: datetime) -> dict[str, Heard]:
+    return {
+        _key(result): Heard(
+            at=at,
+            output=str(result.values.get("output")),
+            listener=str(result.values.get("listener")),
+        )
+        for result in results
+        if result.values.get("heard") is True and result.values.get("echo_canceller") is True
+    }
+
+
+def _same(one: Heard, other: Heard | None) -> bool:
+    return other is not None and (one.output, one.listener) == (other.output, other.listener)
 
 
 def prepared(device: ExpectedDevice, baseline: Baseline) -> ExpectedDevice:
     """Return the device with what its probe must know of former checks."""
     if device.kind != DeviceKind.SPEAKER:
         return device
-    passed = f"{device.kind}.{device.role}" in baseline.heard
-    return replace(device, source={**device.source, "passed_before": passed})
+    heard = baseline.heard.get(f"{device.kind}.{device.role}")
+    passed = None if heard is None else [heard.output, heard.listener]
+    return replace(device, source={**device.source, "passed_with": passed})
 
 
 def held_against(result: DeviceResult, baseline: Baseline) -> DeviceResult:

@@ -13,18 +13,28 @@ from diemcau_agent.acceptance import accept_found
 from diemcau_agent.config import AgentConfig
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ExitCode, UsageError
-from diemcau_agent.explain import explained
+from diemcau_agent.explain import (
+    explained,
+    explained_host,
+    explained_line,
+    host_values,
+    line_values,
+)
 from diemcau_agent.probes.host import CPU_SPAN_SECONDS, HostSettings
-from diemcau_agent.probes.table import probe_for, probe_names
+from diemcau_agent.probes.table import PROBES, RESIDENT, probe_for, probe_names
 from diemcau_agent.roomcheck import check_room
-from diemcau_agent.rows import FINE, Row, device_row, host_row, line_row, printed
+from diemcau_agent.rows import FINE, Row, RowCode, device_row, host_row, line_row, printed
 from diemcau_agent.status import as_json_text, rows_document, show, todo_lines
-from diemcau_agent.statusfile import AgentStatus, read_status
-from diemcau_contract.causes import Language, Text
+from diemcau_agent.statusfile import AgentStatus, LineStatus, read_status
+from diemcau_contract.causes import DEVICE_NAMES, Language, Text
 from diemcau_contract.messages import DeviceResult
-from diemcau_contract.words import DeviceKind
+from diemcau_contract.words import DeviceKind, Status
 from diemcau_line.clock import sync_state
 
+_WHY_LEFT_OUT: Final = {
+    RowCode.NOT_IN_FILE: Text("không có trong tệp cấu hình", "not in the agent's file"),
+    RowCode.NOT_WANTED: Text("không phát theo yêu cầu", "not played, as was asked"),
+}
 _YES: Final = frozenset({"", "c", "có", "co", "y", "yes"})
 
 
@@ -44,6 +54,8 @@ class Look:
 def show_check(config: AgentConfig, names: Sequence[str], look: Look) -> ExitCode:
     """Run the probes that are named (none: all) and print what they found.
 
+    What is named and was not looked at is told as well, and is not OK.
+
     Raises:
         UsageError: a name is no probe.
     """
@@ -53,9 +65,13 @@ def show_check(config: AgentConfig, names: Sequence[str], look: Look) -> ExitCod
             raise _unknown(name, known)
     wanted = set(names or known)
     devices = [device for device in config.devices if _probe_name(device) in wanted]
+    left_out = [*_not_in_file(names, devices)]
     if look.ask and not _may_play(devices, look.language):
+        left_out += _not_wanted(devices)
         devices = [device for device in devices if device.kind != DeviceKind.SPEAKER]
     rows, seen, found = asyncio.run(_rows(config, wanted, devices))
+    rows += left_out
+    unmade = bool(names) and bool(left_out)
     if look.as_json:
         content = {
             "schema": "diemcau.agent_check/1",
@@ -72,8 +88,10 @@ def show_check(config: AgentConfig, names: Sequence[str], look: Look) -> ExitCod
         if look.explain:
             show(line for name, one in seen.items() for line in one.lines(name, look.language))
     if look.accept:
-        return accept_found(config, found, look.language)
-    return ExitCode.OK if all(row.status in FINE for row in rows) else ExitCode.NOT_OK
+        accepted = accept_found(config, found, look.language)
+        return ExitCode.NOT_OK if unmade else accepted
+    fine = all(row.status in FINE for row in rows) and not unmade
+    return ExitCode.OK if fine else ExitCode.NOT_OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +101,35 @@ class Seen:
     values: Mapping[str, object]
     log: str = ""
     explanation: Callable[[Language], Iterable[str]] | None = None
-    """The values in words; None where there are none but their codes."""
+    """The values in words; None where there are none."""
 
     def lines(self, name: str, language: Language) -> Iterator[str]:
         """Yield it as ``--explain`` shows it."""
         yield f"--- {name}"
         if self.explanation is not None:
             yield from self.explanation(language)
-        else:
-            yield from (f"    {key}: {value}" for key, value in self.values.items())
         yield from self.log.rstrip().splitlines()
 
 
 async def _rows(
     config: AgentConfig, wanted: set[str], devices: Sequence[ExpectedDevice]
 ) -> tuple[list[Row], dict[str, Seen], tuple[DeviceResult, ...]]:
-    rows = []
+    rows: list[Row] = []
+    seen: dict[str, Seen] = {}
     status = read_status(config.state_directory)
     if status is not None and not status.running:
         status = None
     if "line" in wanted:
-        rows.append(line_row(status.line if status else None))
+        line = status.line if status else None
+        row = line_row(line)
+        rows.append(row)
+        seen["line"] = _line_seen(line, row)
     asked_by, host = f"here: {_user()}", _host_settings(config, status)
     found = await check_room(devices, host, config.openings(), asked_by)
-    seen = {}
     if "host" in wanted:
         rows.append(host_row(found.host))
-        seen["host"] = Seen(found.host.model_dump(mode="json", exclude={"status", "causes"}))
+        told_host = functools.partial(explained_host, found.host)
+        seen["host"] = Seen(host_values(found.host), explanation=told_host)
     for device, result in zip(devices, found.devices, strict=True):
         row = device_row(result)
         rows.append(row)
@@ -117,6 +137,37 @@ async def _rows(
         told = functools.partial(explained, result, device.source)
         seen[row.key] = Seen(values, found.logs[row.key], told)
     return rows, seen, found.devices
+
+
+def _line_seen(line: LineStatus | None, row: Row) -> Seen:
+    if line is None or line.statistics is None:
+        return Seen({})
+    told = functools.partial(explained_line, line.statistics, row.causes)
+    return Seen(line_values(line.statistics), explanation=told)
+
+
+def _not_in_file(names: Sequence[str], devices: Sequence[ExpectedDevice]) -> Iterator[Row]:
+    """Yield a row for each probe that is named and has no device."""
+    there = {_probe_name(device) for device in devices}
+    for name in dict.fromkeys(names):
+        if name in RESIDENT or name in there:
+            continue
+        probe = PROBES[name]
+        kind, forms = DEVICE_NAMES[DeviceKind(probe.kind or name)], ", ".join(probe.formats)
+        if sum(other.kind == probe.kind for other in PROBES.values()) > 1:
+            kind = Text(f"{kind.vi} ({forms})", f"{kind.en} ({forms})")
+        yield _left_out(name, kind, RowCode.NOT_IN_FILE)
+
+
+def _not_wanted(devices: Sequence[ExpectedDevice]) -> list[Row]:
+    keys = [f"{one.kind}.{one.role}" for one in devices if one.kind == DeviceKind.SPEAKER]
+    name = DEVICE_NAMES[DeviceKind.SPEAKER]
+    return [_left_out(key, name, RowCode.NOT_WANTED) for key in keys]
+
+
+def _left_out(key: str, name: Text, code: RowCode) -> Row:
+    shown = Text(*(text[:1].upper() + text[1:] for text in (name.vi, name.en)))
+    return Row(key, shown, Status.NOT_APPLICABLE, _WHY_LEFT_OUT[code], code=code)
 
 
 def _may_play(devices: Sequence[ExpectedDevice], language: Language) -> bool:

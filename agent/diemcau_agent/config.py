@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,13 +21,20 @@ from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ConfigError
 from diemcau_agent.openings import Openings
 from diemcau_agent.probes.address import SCHEMES, checked_address
-from diemcau_agent.probes.table import HANDBOOK_ORDER, formats_of
+from diemcau_agent.probes.table import HANDBOOK_ORDER, formats, formats_of
 from diemcau_agent.signal_config import Limits, checked_hours, listening_pattern
 from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
 from diemcau_contract.causes import Language
 from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
+
+if TYPE_CHECKING:
+    _Kind: TypeAlias = str
+    _Format: TypeAlias = str
+else:
+    # The words of the table: a new probe brings its own.
+    _Kind, _Format = Literal[HANDBOOK_ORDER], Literal[formats()]
 
 _WITH_LOGIN: Final = {
     "username": ("xapi", "rtsp"),
@@ -117,7 +124,7 @@ class _Measure(_Strict):
 
 
 class _Source(_Strict):
-    format: Literal["v4l2", "dshow", "rtsp", "lavfi", "system", "pjlink", "sip", "h323", "xapi"]
+    format: _Format
     url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
     username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     password_file: Annotated[str, Field(min_length=1)] | None = None
@@ -162,7 +169,7 @@ class _Source(_Strict):
 
 
 class _Device(_Strict):
-    kind: Literal["camera", "microphone", "speaker", "display", "codec"]
+    kind: _Kind
     role: Identifier = "main"
     source: _Source
     width: Annotated[int, Field(ge=16, le=7680)] | None = None

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     NOT_OK = 1
-    """The room is not ready, or a check found something."""
+    """The room is not ready, or a check found something or could not be made."""
     USAGE = 2
     """The command line or the agent's file is wrong, or the folder that it names."""
     NOT_RUNNING = 3

@@ -51,6 +51,8 @@ class RowCode(StrEnum):
     NOT_MEASURED = "not_measured"
     UNTRIED = "untried"
     HOLDERS_HIDDEN = "holders_hidden"
+    NOT_IN_FILE = "not_in_file"
+    NOT_WANTED = "not_wanted"
 
 
 @dataclass(frozen=True, slots=True)

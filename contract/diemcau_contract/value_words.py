@@ -17,6 +17,8 @@ class Shown:
     label: Text
     unit: str = ""
     decimals: int = 2
+    scale: float = 1.0
+    """What a value is multiplied by to be in ``unit``."""
 
 
 VALUES: Mapping[str, Shown] = {
@@ -24,12 +26,47 @@ VALUES: Mapping[str, Shown] = {
     "height": Shown(Text("chiều cao hình", "picture height"), "px", 0),
     "frames": Shown(Text("số hình đã xem", "frames looked at"), "", 0),
     "frames_per_second": Shown(Text("số hình mỗi giây", "frames a second"), "", 1),
+    "new_frames_per_second": Shown(Text("số hình mới mỗi giây", "new frames a second"), "", 1),
+    "new_ratio": Shown(Text("phần hình mới, không lặp lại", "share of new frames")),
     "open_seconds": Shown(Text("thời gian mở", "time to open"), "s"),
     "first_frame_seconds": Shown(Text("hình đầu tiên sau", "first frame after"), "s"),
     "cpu_ratio": Shown(Text("tải máy tính", "load of the PC")),
+    "memory_ratio": Shown(Text("phần bộ nhớ đang dùng", "share of memory in use")),
+    "disk_free_bytes": Shown(Text("ổ đĩa còn trống", "free on the disk"), "GB", 1, 1e-9),
+    "medium": Shown(Text("đường đến huyện", "way to the hub")),
+    "interface_bits_per_second": Shown(
+        Text("tốc độ cổng mạng", "speed of the network port"), "Mbit/s", 0, 1e-6
+    ),
+    "clock_synchronised": Shown(Text("đồng hồ được đồng bộ", "clock is synchronised")),
+    "on_mains": Shown(Text("dùng điện lưới", "on mains power")),
+    "battery_ratio": Shown(Text("pin còn", "left in the battery"), "%", 0, 100.0),
+    "packets_sent": Shown(Text("số gói đã gửi", "packets sent"), "", 0),
+    "packets_received": Shown(Text("số gói nhận lại", "packets that came back"), "", 0),
+    "loss_ratio_up": Shown(Text("mất gói chiều lên", "loss up"), "%", 1, 100.0),
+    "loss_ratio_down": Shown(Text("mất gói chiều xuống", "loss down"), "%", 1, 100.0),
+    "rtt_p50_seconds": Shown(Text("trễ khứ hồi, trung vị", "round trip, median"), "ms", 1, 1e3),
+    "rtt_p95_seconds": Shown(
+        Text("trễ khứ hồi, 95 % dưới mức này", "round trip, 95th percentile"), "ms", 1, 1e3
+    ),
+    "queue_delay_up_p95_seconds": Shown(
+        Text("chờ trên đường lên, 95 % dưới mức này", "queue up, 95th percentile"), "ms", 1, 1e3
+    ),
+    "queue_delay_down_p95_seconds": Shown(
+        Text("chờ trên đường xuống, 95 % dưới mức này", "queue down, 95th percentile"),
+        "ms",
+        1,
+        1e3,
+    ),
+    "clock_offset_seconds": Shown(
+        Text("đồng hồ huyện sớm hơn máy này", "hub's clock ahead of this PC"), "s", 3
+    ),
+    "clock_offset_bound_seconds": Shown(
+        Text("sai số của phép so đồng hồ", "uncertainty of that"), "s", 3
+    ),
+    "path_mtu_bytes": Shown(Text("gói lớn nhất đi qua được", "path MTU"), "byte", 0),
     "luma": Shown(Text("độ sáng trung bình (0-255)", "mean brightness (0-255)"), "", 1),
     "deviation": Shown(Text("độ lệch sáng tối", "spread of brightness"), "", 1),
-    "gradient": Shown(Text("độ gắt của đường nét", "strength of edges"), "", 1),
+    "gradient": Shown(Text("độ sắc nét của đường viền", "strength of edges"), "", 1),
     "bright_ratio": Shown(Text("phần hình cháy sáng", "share burnt out")),
     "blur": Shown(Text("độ mờ (0 nét, 1 mờ)", "blur (0 sharp, 1 blurred)")),
     "difference": Shown(Text("khác nhau giữa hai hình", "difference of two frames"), "", 3),
@@ -51,6 +88,8 @@ VALUES: Mapping[str, Shown] = {
     "heard": Shown(Text("micro nghe được tiếng chíp", "chirp heard")),
     "people_heard": Shown(Text("có tiếng người trước khi thử", "voices before the test")),
     "echo_canceller": Shown(Text("có khử tiếng vọng", "cancels echo")),
+    "output": Shown(Text("loa đã phát", "speaker that played")),
+    "listener": Shown(Text("micro đã nghe", "microphone that listened")),
     "played_dbfs": Shown(Text("mức tiếng chíp", "level of the chirp"), "dBFS", 1),
     "room_dbfs": Shown(Text("mức trong phòng trước khi thử", "room before the test"), "dBFS", 1),
     "score_db": Shown(Text("độ rõ của tiếng chíp", "clearness of the chirp"), "dB", 1),
@@ -106,7 +145,7 @@ def number(name: str, value: bool | float | str | None, language: Language) -> s
     if value is None or isinstance(value, str):
         return "-" if value is None else value
     shown = VALUES.get(name.removeprefix(ACCEPTED), Shown(Text("", "")))
-    text = f"{value:.{shown.decimals}f}"
+    text = f"{value * shown.scale:.{shown.decimals}f}"
     if language == "vi":
         text = text.replace(".", ",")
     return f"{text} {shown.unit}".rstrip()

@@ -1,5 +1,6 @@
 """What a technician has accepted, and what is told when a room has left it."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,23 +128,69 @@ def test_a_damaged_file_is_an_empty_baseline(tmp_path: Path, content: str) -> No
     assert read_baseline(tmp_path) == Baseline()
 
 
-def test_a_speaker_that_was_heard_once_is_remembered(tmp_path: Path) -> None:
-    """From then on its probe knows that this room has passed; other devices are told nothing."""
-    speaker = ExpectedDevice("speaker", "main", {"format": "system"})
-    remember_heard(tmp_path, [_result("speaker", "bad", ("chirp_not_heard",), heard=False)])
-    before = prepared(speaker, read_baseline(tmp_path))
-    remember_heard(tmp_path, [_result("speaker", heard=True)])
-    after = prepared(speaker, read_baseline(tmp_path))
+SPEAKER = ExpectedDevice("speaker", "main", {"format": "system"})
+JABRA: dict[str, Value] = {"echo_canceller": True, "output": "Jabra", "listener": "Jabra mic"}
+
+
+def test_a_speakerphone_that_was_heard_once_is_remembered(tmp_path: Path) -> None:
+    """From then on its probe knows which has passed here; other devices are told nothing."""
+    silent = _result("speaker", "bad", ("chirp_not_heard",), heard=False, **JABRA)
+    remember_heard(tmp_path, [silent])
+    before = prepared(SPEAKER, read_baseline(tmp_path))
+    remember_heard(tmp_path, [_result("speaker", heard=True, **JABRA)])
+    after = prepared(SPEAKER, read_baseline(tmp_path))
     camera = ExpectedDevice("camera", "main", {"format": "v4l2"})
 
-    assert before.source["passed_before"] is False
-    assert after.source["passed_before"] is True
+    assert before.source["passed_with"] is None
+    assert after.source["passed_with"] == ["Jabra", "Jabra mic"]
     assert prepared(camera, read_baseline(tmp_path)) is camera
+
+
+def test_a_loose_speaker_that_was_heard_says_nothing_of_a_speakerphone(tmp_path: Path) -> None:
+    """The one that replaces it may cancel the chirp: no pass of this room holds for it."""
+    loose: dict[str, Value] = {**JABRA, "echo_canceller": False}
+    remember_heard(tmp_path, [_result("speaker", heard=True, **loose)])
+
+    assert prepared(SPEAKER, read_baseline(tmp_path)).source["passed_with"] is None
+
+
+def test_the_speakerphone_that_passed_last_is_the_one_that_counts(tmp_path: Path) -> None:
+    """And when it did first."""
+    remember_heard(tmp_path, [_result("speaker", heard=True, **JABRA)])
+    first = read_baseline(tmp_path).heard["speaker.main"]
+    remember_heard(tmp_path, [_result("speaker", heard=True, **JABRA)])
+    again = read_baseline(tmp_path).heard["speaker.main"]
+    poly: dict[str, Value] = {**JABRA, "output": "Poly"}
+    remember_heard(tmp_path, [_result("speaker", heard=True, **poly)])
+
+    assert first == again
+    assert read_baseline(tmp_path).heard["speaker.main"].output == "Poly"
+
+
+def test_accepting_a_speaker_that_is_not_heard_forgets_that_it_was(tmp_path: Path) -> None:
+    """The technician says that the room is right as it is now."""
+    remember_heard(tmp_path, [_result("speaker", heard=True, **JABRA)])
+    silent = _result("speaker", "warn", ("chirp_not_heard",), gain_db=-60, heard=False, **JABRA)
+    heard = _result("speaker", gain_db=-20, heard=True, **JABRA)
+    before = read_baseline(tmp_path)
+
+    assert accept(before, [silent], NOON).heard == {}
+    assert accept(before, [heard], NOON).heard["speaker.main"].output == "Jabra"
+
+
+def test_what_an_older_version_kept_of_speakers_loses_nothing_else(tmp_path: Path) -> None:
+    """It kept when a speaker was heard, not which: the accepted numbers stay."""
+    baseline = _accepted(_result("camera", **CAMERA))
+    written = baseline.model_dump(mode="json", by_alias=True)
+    written["heard"] = {"speaker.main": "2026-03-14T05:00:00Z"}
+    (tmp_path / FILE_NAME).write_text(json.dumps(written), encoding="utf-8")
+
+    assert read_baseline(tmp_path) == baseline
 
 
 def test_accepting_one_device_leaves_the_others(tmp_path: Path) -> None:
     """And what was heard stays heard."""
-    remember_heard(tmp_path, [_result("speaker", heard=True)])
+    remember_heard(tmp_path, [_result("speaker", heard=True, **JABRA)])
     first = accept(read_baseline(tmp_path), [_result("camera", **CAMERA)], NOON)
     second = accept(first, [_result("microphone", volume_ratio=0.5)], NOON)
 

@@ -78,6 +78,21 @@ def test_a_room_that_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "trễ 12,3 ms, mất gói chiều lên 0,0 %, mất gói chiều xuống 0,0 %" in text
 
 
+def test_line_and_pc_are_explained_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each number of what has no device of its own, those with a limit beside it."""
+    write_status(tmp_path / "state", room())
+    config = str(write_config(tmp_path, 1883))
+    with pytest.raises(SystemExit):
+        main(["check", "line", "host", "--explain", "--config", config, "--lang", "vi"])
+    text = capsys.readouterr().out
+
+    assert re.search(r"--- line\n(.*\n)*  trễ khứ hồi, trung vị +12,3 ms\n", text)
+    assert re.search(r"  mất gói chiều lên +0,0 % .*: trên 1,0 %\n", text)
+    assert re.search(r"--- host\n(.*\n)*  ổ đĩa còn trống +[0-9,]+ GB .*: dưới 2,0 GB\n", text)
+
+
 @pytest.mark.parametrize(
     ("language", "expected"),
     [

@@ -22,7 +22,7 @@ EVERYTHING = [
     "9: language: must be 'vi' or 'en' (got 'fr')",
     "10: opening_allowed: must be true or false (got 'maybe')",
     "12: measure.address: must be HOST:PORT, the port 1 to 65535 (got 'hub-without-port')",
-    "14: devices[0].kind: must be 'camera', 'microphone', 'speaker', 'display' or 'codec' "
+    "14: devices[0].kind: must be 'codec', 'display', 'camera', 'microphone' or 'speaker' "
     "(got 'screen')",
     "17: devices[1].source: format v4l2 is none of a microphone; use system or lavfi",
     "20: devices[2].source: a source of format v4l2 needs a url",
@@ -41,7 +41,7 @@ EVERYTHING_IN_VIETNAMESE = [
     "9: language: phải là 'vi' hoặc 'en' (đang là 'fr')",
     "10: opening_allowed: phải là true hoặc false (đang là 'maybe')",
     "12: measure.address: phải là HOST:PORT, cổng từ 1 đến 65535 (đang là 'hub-without-port')",
-    "14: devices[0].kind: phải là 'camera', 'microphone', 'speaker', 'display' hoặc 'codec' "
+    "14: devices[0].kind: phải là 'codec', 'display', 'camera', 'microphone' hoặc 'speaker' "
     "(đang là 'screen')",
     "17: devices[1].source: microphone không có dạng v4l2; dùng system hoặc lavfi",
     "20: devices[2].source: nguồn dạng v4l2 cần có url",

@@ -1,6 +1,7 @@
 """A whole room looked at: the second try, the switch, the log, and nothing that traps a test."""
 
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,108 @@ async def test_a_slow_first_try_is_not_repeated(
     await check(tmp_path, ExpectedDevice("display", "main", {"format": "pjlink"}))
 
     assert count == tries
+
+
+@dataclass
+class Room:
+    """Stub probes under a clock of their own; what hangs takes all the time that it is given."""
+
+    hanging: frozenset[str]
+    now: float = 100.0
+    limits: dict[str, float] = field(default_factory=dict)
+
+    def clock(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def run(
+        self, kind: str, _settings: object, limit_seconds: float, role: str
+    ) -> tuple[DeviceResult, str]:
+        """Stand in for a child."""
+        self.limits[f"{kind}.{role}"] = limit_seconds
+        hangs = f"{kind}.{role}" in self.hanging
+        if hangs:
+            self.now += limit_seconds
+        elif kind != "camera":
+            self.now += 4.0
+        result = DeviceResult(
+            kind=DeviceKind(kind), role=role, status=Status.BAD if hangs else Status.OK,
+            causes=(Cause.TIMEOUT,) if hangs else (), duration_seconds=limit_seconds,
+        )  # fmt: skip
+        return result, ""
+
+
+def sounding(kind: str, role: str = "main", **settings: object) -> ExpectedDevice:
+    """Return a device of the sound system."""
+    return ExpectedDevice(kind, role, {"format": "system", "device": role, **settings})
+
+
+@pytest.mark.parametrize(
+    ("hanging", "told"),
+    [
+        ((), {
+            "camera.main": ("ok", ()), "microphone.main": ("ok", ()), "speaker.main": ("ok", ()),
+        }),
+        # The speaker would wait for the same microphone: it is not even started.
+        (("microphone.main",), {
+            "camera.main": ("ok", ()), "microphone.main": ("bad", ("timeout",)),
+            "speaker.main": ("unknown", ("needs_microphone",)),
+        }),
+        (("speaker.main",), {
+            "camera.main": ("ok", ()), "microphone.main": ("ok", ()),
+            "speaker.main": ("bad", ("timeout",)),
+        }),
+    ],
+)  # fmt: skip
+async def test_a_device_that_hangs_loses_no_result_of_the_others(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hanging: tuple[str, ...],
+    told: dict[str, tuple[str, tuple[str, ...]]],
+) -> None:
+    """All that was found is told within the time that a room has."""
+    room = Room(frozenset(hanging))
+    monkeypatch.setattr(roomcheck, "run_probe", room.run)
+    devices = (CAMERA, sounding("microphone"), sounding("speaker", microphone="main"))
+    openings = Openings(tmp_path, allowed_by_file=True)
+    host = HostSettings(tmp_path, "127.0.0.1")
+    found = await check_room(devices, host, openings, "hub: test", room.clock)
+
+    assert {f"{one.kind}.{one.role}": (one.status, one.causes) for one in found.devices} == told
+    assert room.now <= 100.0 + roomcheck.ROOM_SECONDS
+    assert ("speaker.main" in room.limits) is ("microphone.main" not in hanging)
+
+
+async def test_microphones_that_hang_leave_time_to_those_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of four hang: who had little time is unknown, and the last is not started."""
+    room = Room(frozenset({"microphone.a", "microphone.b", "microphone.c", "microphone.d"}))
+    monkeypatch.setattr(roomcheck, "run_probe", room.run)
+    devices = [sounding("microphone", role) for role in ("a", "b", "c", "d")]
+    openings = Openings(tmp_path, allowed_by_file=True)
+    host = HostSettings(tmp_path, "127.0.0.1")
+    found = await check_room(devices, host, openings, "hub: test", room.clock)
+
+    assert {one.status for one in found.devices} == {Status.UNKNOWN}
+    assert {one.causes for one in found.devices} == {(Cause.TIMEOUT,)}
+    assert room.limits == {f"microphone.{role}": 5.0 for role in "abc"} | {"microphone.d": 3.0}
+    assert len(openings.entries()) == len(devices)
+
+
+async def test_what_there_is_no_time_for_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown, and no opening on record that was none."""
+    room = Room(frozenset())
+    monkeypatch.setattr(roomcheck, "run_probe", room.run)
+    monkeypatch.setattr(roomcheck, "ROOM_SECONDS", roomcheck.LEAST_SECONDS - 0.1)
+    openings = Openings(tmp_path, allowed_by_file=True)
+    host = HostSettings(tmp_path, "127.0.0.1")
+    found = await check_room([CAMERA], host, openings, "hub: test", room.clock)
+
+    assert (found.devices[0].status, found.devices[0].causes) == ("unknown", ("timeout",))
+    assert openings.entries() == []
 
 
 async def test_switched_off_here_opens_nothing_but_still_asks_what_is_never_opened(

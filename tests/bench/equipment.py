@@ -1,4 +1,7 @@
-"""How long display, codec and network camera take to be looked at, and a whole room at once."""
+"""How long display, codec and network camera take to be looked at, and a whole room at once.
+
+The room has a sound server of its own, with a microphone that hears its loudspeaker.
+"""
 
 import asyncio
 import contextlib
@@ -7,17 +10,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.openings import Openings
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.roomcheck import check_room
 from tests.agent.probes.makers import Made, settings_of
+from tests.agent.probes.makers_av import SOUND_SETTINGS, sounding_room
+from tests.agent.probes.peers.pulse import PulseServer
 from tests.bench import Row
 
 RUNS = 5
 _SCENE = "testsrc2=size=1280x720:rate=30,noise=alls=4:allf=t,realtime"
-_SPEECH = "anoisesrc=amplitude=0.02:color=pink:seed=7"
+_SOUND = ("microphone", "speaker")
 _ASKED: dict[str, tuple[str, Made, str]] = {
     "projector, class 2 with login": (
         "display", {"kind": "pjlink", "password": "a", "settings": {"password": "a"}}, "<= 2",
@@ -38,11 +45,16 @@ def run() -> list[Row]:
         Row("equipment", f"{name}, longest of {RUNS}", _longest(kind, made), "s", goal)
         for name, (kind, made, goal) in _ASKED.items()
     ]
-    with _room() as devices, tempfile.TemporaryDirectory() as folder:
+    with _room() as (devices, server), tempfile.TemporaryDirectory() as folder:
         for name, room in (("all good", devices), ("three dead", [*devices, *_dead()])):
-            seconds = _checked(room, Path(folder))
-            rows.append(Row("equipment", f"a whole room, {name}", seconds, "s", "<= 20"))
+            rows.append(_whole(name, room, Path(folder)))
+        server.control("suspend-source", "ceiling_mic", "1")
+        rows.append(_whole("three dead, microphone hangs", [*devices, *_dead()], Path(folder)))
     return rows
+
+
+def _whole(name: str, devices: list[ExpectedDevice], folder: Path) -> Row:
+    return Row("equipment", f"a whole room, {name}", _checked(devices, folder), "s", "<= 20")
 
 
 def _longest(kind: str, made: Made) -> float:
@@ -56,10 +68,12 @@ def _longest(kind: str, made: Made) -> float:
 
 
 @contextlib.contextmanager
-def _room() -> Iterator[list[ExpectedDevice]]:
-    """Yield a room with everything, of which nothing needs the PC's own sound."""
+def _room() -> Iterator[tuple[list[ExpectedDevice], PulseServer]]:
+    """Yield a room with everything, and its sound server."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        server = stack.enter_context(sounding_room({}, folder, patch))
         devices = [
             ExpectedDevice(kind, role, stack.enter_context(settings_of(made, folder)))
             for kind, role, made in (
@@ -71,9 +85,9 @@ def _room() -> Iterator[list[ExpectedDevice]]:
         ]
         devices += [
             ExpectedDevice("camera", "main", {"format": "lavfi", "url": _SCENE}),
-            ExpectedDevice("microphone", "main", {"format": "lavfi", "url": _SPEECH}),
+            *(ExpectedDevice(kind, "main", SOUND_SETTINGS[kind]) for kind in _SOUND),
         ]
-        yield devices
+        yield devices, server
 
 
 def _dead() -> list[ExpectedDevice]:

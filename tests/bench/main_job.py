@@ -1,4 +1,9 @@
-"""The main job: ``diemcau test-line`` over a district of real processes on loopback."""
+"""The main job: ``diemcau test-line`` over a district of real processes on loopback.
+
+Once without devices, then with a camera and a microphone in every room, made up by filters: what
+these cost the line's figures, and how long until all rooms are judged. The pictures are small, for
+all rooms share the processors of one machine.
+"""
 
 import contextlib
 import json
@@ -7,12 +12,15 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
+from diemcau_agent.openings import Openings
 from tests.bench import Row
 from tests.integration.district import District, running_district
 
@@ -22,24 +30,47 @@ _STEP = re.compile(r" s left\)$")
 """The end of the line that names the step which has begun."""
 _MARKS = 4
 _PERCENT = "% of a core"
+_SMALL_ROOM: list[dict[str, Any]] = [
+    {
+        "kind": "camera",
+        "source": {
+            "format": "lavfi",
+            "url": "testsrc2=size=320x180:rate=15,noise=alls=4:allf=t,realtime",
+        },
+    },
+    {
+        "kind": "microphone",
+        "source": {"format": "lavfi", "url": "anoisesrc=amplitude=0.02:color=pink:seed=7"},
+    },
+]
 PEER = "341 s by iperf3 one after another (16 points)"
 
 
 def run() -> list[Row]:
-    """Measure one test of all points, devices left out; some two minutes."""
+    """Measure one test of all points without and one with devices; some four minutes."""
     number = int(os.environ.get(POINTS_VARIABLE, "16"))
     points = [f"diem-{count}" for count in range(1, number + 1)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_district(Path(folder), points, report_interval_seconds=60, devices=[]) as district,
-    ):
-        return _measure(district)
+    rows: list[Row] = []
+    rooms: tuple[list[dict[str, Any]], ...] = ([], _SMALL_ROOM)
+    for devices in rooms:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running_district(
+                Path(folder), points, report_interval_seconds=60, devices=devices
+            ) as district,
+        ):
+            rows += _measure(district)
+    return rows
 
 
 def _measure(district: District) -> list[Row]:
+    asked_at = datetime.now(UTC)
     result, marks = _followed_test(district)
     begin, rehearsal, after, end = marks
     name = f"test-line, {len(district.points)} points"
+    if district.devices:
+        name += " with camera and microphone"
+        return [*_line_rows(name, result), *_device_rows(name, district, result, asked_at)]
     verdicts = [point["verdict"] for point in result["points"]]
     rehearsed, agents = after.since(rehearsal), len(district.points)
     return [
@@ -53,7 +84,40 @@ def _measure(district: District) -> list[Row]:
             "s"),
         Row("main_job", "rehearsal: agent CPU, mean",
             rehearsed.agents_seconds / agents / rehearsed.at * 100, _PERCENT),
+        *_line_rows(name, result),
     ]  # fmt: skip
+
+
+def _line_rows(name: str, result: Any) -> Iterator[Row]:
+    """Yield the worst of the line over all points: what devices beside it must not change."""
+    ways = [point["line"][way] for point in result["points"] for way in ("up", "down")]
+    lost = max(way["loss_ratio"] for way in ways)
+    waited = max(way["queue_delay_seconds"]["p95"] for way in ways)
+    bad = [
+        finding
+        for point in result["points"]
+        for finding in point["findings"]
+        if finding["rule"].startswith("line.") and finding["status"] != "ok"
+    ]
+    yield Row("main_job", f"{name}: worst loss", lost * 100, "%")
+    yield Row("main_job", f"{name}: worst queue, p95", waited * 1000, "ms")
+    yield Row("main_job", f"{name}: findings of the line that are not ok", len(bad), "findings")
+
+
+def _device_rows(name: str, district: District, result: Any, asked_at: datetime) -> Iterator[Row]:
+    """Yield how long the rooms took, by their own logs of what they opened, and what they found."""
+    ends = [
+        (entry.at - asked_at).total_seconds() + (entry.seconds or 0.0)
+        for point in district.points
+        for entry in Openings(district.folder / point / "state", allowed_by_file=True).entries()
+    ]
+    expected = len(district.points) * len(district.devices)
+    if len(ends) != expected:
+        raise RuntimeError(f"{len(ends)} openings on record, not {expected}")
+    devices = [device for point in result["points"] for device in point["devices"]]
+    good = sum(device["status"] == "ok" for device in devices)
+    yield Row("main_job", f"{name}: all devices judged after", max(ends), "s", "<= 30")
+    yield Row("main_job", f"{name}: devices ok", good, "devices", f"{expected}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,9 @@ def _options(source_format: str, asked: Asked) -> list[dict[str, str]]:
         wanted["video_size"] = f"{asked.width}x{asked.height}"
     if asked.frames_per_second is not None:
         wanted["framerate"] = f"{asked.frames_per_second:g}"
-    # Raw 720p does not fit through USB 2 at full rate: MJPEG first.
-    compressed = {"input_format" if source_format == "v4l2" else "vcodec": "mjpeg"}
-    return [compressed | wanted, wanted, {}] if wanted else [compressed, {}]
+    attempts = [wanted, {}] if wanted else [{}]
+    if source_format == "v4l2":
+        # Raw 720p does not fit through USB 2 at full rate: MJPEG first. DirectShow has no such
+        # option: its filter gives the first form of the size and rate that are asked for.
+        attempts.insert(0, {"input_format": "mjpeg"} | wanted)
+    return attempts

@@ -36,9 +36,8 @@ STOPPED_SECONDS: Final = 1.5
 """So long a picture that stopped within the window is watched on, until most of it is still."""
 
 GREY_SIZE: Final = (320, 180)
-RATE_RATIO: Final = 0.8
-RATE_LEAST: Final = 10.0
-"""Frames per second under which motion is no longer seen as motion, whatever was asked."""
+_SINGLE: Final = frozenset({"rawvideo", "mjpeg", "wrapped_avframe"})
+"""Codecs that send every picture whole; others repeat what stands still by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ class Capture:
     arrivals: tuple[float, ...]
     stamps: tuple[float, ...]
     cpu_ratio: float
+    single: bool = True
+    """Every picture came whole, so that one that is repeated is the camera's doing."""
 
 
 def capture(container: InputContainer, started: float) -> Capture | None:
@@ -72,7 +73,7 @@ def capture(container: InputContainer, started: float) -> Capture | None:
         container: opened for reading, with a video stream.
         started: when opening began, by ``time.perf_counter``.
     """
-    window = _Window()
+    window = _Window(single=container.streams.video[0].codec_context.name in _SINGLE)
     count, first = 0, 0.0
     psutil.cpu_percent()
     try:
@@ -94,7 +95,8 @@ def capture(container: InputContainer, started: float) -> Capture | None:
 class _Window:
     """Frames as they come. A picture that has just stopped is watched on: does it stay so?"""
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool) -> None:
+        self._single = single
         self._reformatter = VideoReformatter()
         self._grey: list[picture.Frames] = []
         self._arrivals: list[float] = []
@@ -131,17 +133,24 @@ class _Window:
         return Capture(
             np.stack(self._grey[-WINDOW_FRAMES:]), _mean_rgb(self._last),
             self._last.width, self._last.height, first_frame_seconds,
-            tuple(self._arrivals), tuple(self._stamps), cpu_ratio,
+            tuple(self._arrivals), tuple(self._stamps), cpu_ratio, self._single,
         )  # fmt: skip
 
 
 def judge(taken: Capture, asked: Asked) -> ProbeResult:
-    """Name what is wrong with the picture, its rate and its size, with every number."""
+    """Name what is wrong with the picture, its rate and its size, with every number.
+
+    A camera that repeats its pictures gives fewer than it delivers: a warning at most, for it is
+    concluded from a few pictures only.
+    """
     measures = picture.measure(taken.grey, taken.mean_rgb, asked.limits)
     rate = delivered_rate(taken)
     causes = list(picture.classify(measures, asked.limits))
-    too_slow = rate is not None and rate < RATE_LEAST
-    if rate is not None and (too_slow or (asked.frames_per_second or 0.0) * RATE_RATIO > rate):
+    least = (asked.frames_per_second or 0.0) * asked.limits.rate_ratio
+    too_slow = rate is not None and rate < asked.limits.rate_least
+    repeats = taken.single and "frozen" not in causes
+    new_rate = None if rate is None else rate * (measures.new_ratio if repeats else 1.0)
+    if new_rate is not None and (new_rate < least or new_rate < asked.limits.rate_least):
         causes.append("low_fps")
     asked_size = (asked.width or taken.width, asked.height or taken.height)
     if asked_size != (taken.width, taken.height):
@@ -151,6 +160,7 @@ def judge(taken: Capture, asked: Asked) -> ProbeResult:
         "height": taken.height,
         "frames": len(taken.arrivals),
         "frames_per_second": None if rate is None else round(rate, 2),
+        "new_frames_per_second": None if new_rate is None else round(new_rate, 2),
         "first_frame_seconds": round(taken.first_frame_seconds, 3),
         "cpu_ratio": round(taken.cpu_ratio, 3),
     }

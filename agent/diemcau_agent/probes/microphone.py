@@ -29,7 +29,6 @@ CAUSES: Final = frozenset(
 LISTENING_SECONDS: Final = 4.0
 SETTLING_SECONDS: Final = 0.3
 """Left out: the plop of opening, and filters that settle."""
-VOLUME_LEAST_RATIO: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
         return ProbeResult("in_use", ("busy",), {**values, "held_by": held_by})
     if found.muted:
         return judged(("muted",), values)
-    if found.volume_ratio < VOLUME_LEAST_RATIO:
+    if found.volume_ratio < wanted.limits.volume_least_ratio:
         return judged(("volume_zero",), values)
     heard = record(found.name, wanted.seconds + SETTLING_SECONDS)
     return judge(heard, RATE_HZ, values, wanted.limits)

@@ -2,8 +2,9 @@
 
 Settings: ``device``, a name pattern, absent for the default output; ``microphone``, the same of
 the input that listens; ``echo_canceller`` (true, false, absent: as the sound system tells);
-``passed_before``, whether this room's microphone has heard its speaker; ``quiet_hours``, a list
-of ``HH:MM-HH:MM`` in local time; ``limits``. Runs in a child process.
+``passed_with``, the names of the output and the input that have passed in this room through a
+canceller, absent for none; ``quiet_hours``, a list of ``HH:MM-HH:MM`` in local time; ``limits``.
+Runs in a child process.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,9 +16,8 @@ import numpy as np
 
 from diemcau_agent.probes.consent import obstacle
 from diemcau_agent.probes.log import note
-from diemcau_agent.probes.microphone import VOLUME_LEAST_RATIO
 from diemcau_agent.probes.mixer import AudioEnd, MixerUnreachableError, find_input, find_output
-from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
+from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged, shown
 from diemcau_agent.probes.soundio import RATE_HZ, play_and_record, record
 from diemcau_agent.signal import echo, sound
 from diemcau_agent.signal.limits import ECHO_LIMITS, EchoLimits
@@ -42,7 +42,7 @@ class SpeakerSettings:
     device: str | None = None
     microphone: str | None = None
     echo_canceller: bool | None = None
-    passed_before: bool = False
+    passed_with: tuple[str, ...] = ()
     limits: EchoLimits = ECHO_LIMITS
 
 
@@ -52,7 +52,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
         return ProbeResult("not_applicable", ("quiet_hours",))
     wanted = SpeakerSettings(
         settings.get("device"), settings.get("microphone"), settings.get("echo_canceller"),
-        settings.get("passed_before", False), EchoLimits(**settings.get("limits", {})),
+        tuple(settings.get("passed_with") or ()), EchoLimits(**settings.get("limits", {})),
     )  # fmt: skip
     try:
         speaker, microphone = find_output(wanted.device), find_input(wanted.microphone)
@@ -66,7 +66,9 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
         "muted": speaker.muted,
         "volume_ratio": round(speaker.volume_ratio, 3),
     }
-    return _without_sound(speaker, values) or _listen(speaker, microphone, wanted, values)
+    return _without_sound(speaker, wanted.limits, values) or _listen(
+        speaker, microphone, wanted, values
+    )
 
 
 def is_quiet(hours: Iterable[str], now: time) -> bool:
@@ -82,12 +84,14 @@ def is_quiet(hours: Iterable[str], now: time) -> bool:
     return False
 
 
-def _without_sound(speaker: AudioEnd, values: Mapping[str, ProbeValue]) -> ProbeResult | None:
+def _without_sound(
+    speaker: AudioEnd, limits: EchoLimits, values: Mapping[str, ProbeValue]
+) -> ProbeResult | None:
     if speaker.users:
         return _in_use(speaker, values)
     if speaker.muted:
         return judged(("muted",), values)
-    if speaker.volume_ratio < VOLUME_LEAST_RATIO:
+    if speaker.volume_ratio < limits.volume_least_ratio:
         return judged(("volume_zero",), values)
     return None
 
@@ -112,7 +116,7 @@ def _listen(
         return _in_use(microphone, values)
     if microphone.muted:
         return _deaf("muted", values)
-    if microphone.volume_ratio < VOLUME_LEAST_RATIO:
+    if microphone.volume_ratio < wanted.limits.volume_least_ratio:
         return _deaf("volume_zero", values)
     return _play(speaker, microphone, wanted, values)
 
@@ -142,6 +146,8 @@ def _play(
         "heard": heard,
         "people_heard": people,
         "echo_canceller": canceller,
+        "output": shown(speaker.name),
+        "listener": shown(microphone.name),
         "played_dbfs": dbfs,
         "room_dbfs": round(sound.decibels(float(np.sqrt(np.mean(np.square(before))))), 1),
         **{name: round(value, 4) for name, value in asdict(measures).items()},
@@ -154,11 +160,12 @@ def verdict(values: Mapping[str, ProbeValue], wanted: SpeakerSettings) -> ProbeR
 
     A speakerphone's own echo canceller removes the chirp before the PC hears it, and a soft
     chirp may be lost among voices: neither is more than a warning. Where this room has passed
-    before with the same canceller, not hearing it is news.
+    before with the same speaker and microphone, not hearing it is news.
     """
     if values["heard"]:
         return judged((), values)
-    excused = values["echo_canceller"] and not wanted.passed_before
+    passed = (values["output"], values["listener"]) == wanted.passed_with
+    excused = values["echo_canceller"] and not passed
     if excused or values["people_heard"]:
         return ProbeResult("warn", ("chirp_not_heard",), values)
     return judged(("chirp_not_heard",), values)

@@ -1,4 +1,8 @@
-"""The table of probes: a new probe is one file and one row."""
+"""The table of probes: a new probe of a device is one file and one row.
+
+The agent's file takes its forms of source from here. What the agent itself measures all the time,
+the line and the PC, has no device, no child and no row.
+"""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -71,6 +75,11 @@ def probe_for(kind: str, source_format: object) -> tuple[str, Probe] | None:
         if row.kind == kind and (not row.formats or source_format in row.formats):
             return name, row
     return None
+
+
+def formats() -> tuple[str, ...]:
+    """Return all forms of source that there are."""
+    return tuple(dict.fromkeys(one for row in PROBES.values() for one in row.formats))
 
 
 def formats_of(kind: str) -> tuple[str, ...]:

@@ -49,6 +49,10 @@ class PictureLimits:
     stayed under 0.34, with people walking under 0.49; a blur of 5 pixels of 320 came over 0.52."""
     colour_difference: float = 60.0
     """A plain blue or green picture with this much colour is a source's own idle screen."""
+    rate_ratio: float = 0.8
+    """Share of the frames a second that are asked for, below which it is a warning."""
+    rate_least: float = 10.0
+    """Frames per second under which motion is no longer seen as motion, whatever was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,9 @@ class SoundLimits:
     """Peak to peak, in steps of 16 bit: a live converter always has more noise than this."""
     clipping_level: float = 0.999
     clipping_ratio: float = 0.001
+    flat_top_ratio: float = 0.02
+    """Share of the peak within which a top that was cut below full scale counts as flat: noise
+    that is added after the cut, up to -60 dBFS, leaves it so; unclipped sounds scored 0."""
     hum_hz: float = 50.0
     """Mains frequency of Viet Nam; its harmonics are sought up to ``hum_lines`` times it."""
     hum_lines: int = 8
@@ -82,6 +89,8 @@ class SoundLimits:
     noisy_spread_db: float = 7.0
     quiet_dbfs: float = -60.0
     """Level that the loudest twentieth must reach; FFmpeg's silencedetect has the same."""
+    volume_least_ratio: float = 0.01
+    """Volume of the sound system below which it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,8 @@ class EchoLimits:
     """Level that one block of 20 ms in ten must exceed for voices,"""
     voice_spread_db: float = 12.0
     """and by how much it must exceed the quiet ones: a fan is as loud all the time."""
+    volume_least_ratio: float = 0.01
+    """Volume below which the speaker, or the microphone that listens, is turned off."""
 
 
 PICTURE_LIMITS: Final = PictureLimits()

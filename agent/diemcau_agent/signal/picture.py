@@ -27,6 +27,9 @@ _GRADIENT_OF_NOISE: Final = 2.30
 _MOVED_LEVELS: Final = 6.0
 _DIRECTION_SHARE: Final = 0.1
 _SAME_CORRELATION: Final = 0.8
+_BEAT_DRIFT: Final = 2.0
+_BEAT_GAPS: Final = 2
+"""So many times between new frames make a beat: two new frames a second have no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ class PictureMeasures:
     """Median of the mean absolute difference between neighbouring frames; 0 for one frame."""
     still_ratio: float
     """Longest run of same frames, as a share of the window; 0 for one frame."""
+    new_ratio: float
+    """Share of frames that are not the one before again, where these come at a steady beat: the
+    camera repeats its pictures. 1 where it does not, or for too few new ones to see a beat."""
     idle_colour: bool
     """The mean colour is a strong blue or green."""
 
@@ -59,6 +65,7 @@ def measure(
         raise ValueError("frames must have the shape (count, height, width) with count >= 1")
     limits = limits or PictureLimits()
     differences = _differences(frames)
+    still = differences < limits.still_difference
     first, second = _halves(frames)
     # Of two means the noise falls out by itself; of one frame it is estimated.
     noise = 0.0
@@ -73,7 +80,8 @@ def measure(
         bright_ratio=float(np.mean(reference >= limits.bright_level)),
         blur=blur_ratio(first, second),
         difference=float(np.median(differences)) if differences.size else 0.0,
-        still_ratio=_longest_run_ratio(differences < limits.still_difference),
+        still_ratio=_longest_run_ratio(still),
+        new_ratio=_new_ratio(still),
         idle_colour=_idle_colour(mean_rgb, limits),
     )
 
@@ -213,6 +221,22 @@ def _longest_run_ratio(still: NDArray[np.bool_]) -> float:
         run = run + 1 if same else 0
         longest = max(longest, run)
     return longest / still.size
+
+
+def _new_ratio(still: NDArray[np.bool_]) -> float:
+    """Return the share of new frames, where each is repeated as often as the others, or once more.
+
+    A still room that a camera compresses may repeat as well, but at no beat.
+    """
+    moments = np.flatnonzero(~still)
+    gaps = np.diff(moments)
+    if gaps.size < _BEAT_GAPS or np.ptp(gaps) > 1:
+        return 1.0
+    # Also over the whole window: what comes by chance drifts away from any beat.
+    beat = gaps.mean()
+    if np.ptp(moments - beat * np.arange(moments.size)) >= _BEAT_DRIFT:
+        return 1.0
+    return float(1.0 / beat)
 
 
 def _idle_colour(mean_rgb: Rgb | None, limits: PictureLimits) -> bool:

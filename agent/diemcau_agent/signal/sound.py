@@ -109,13 +109,14 @@ def _clipped_ratio(levels: NDArray[np.float64], limits: SoundLimits) -> float:
     """Return the share of samples at full scale, or at the signal's own peak if it is cut there.
 
     A mixing desk that cuts and then turns down leaves flat tops: three samples and more in a row
-    within a step or two of the peak, and few below. A sine dwells at its peak as well: about as
-    long as in the nine steps under those three.
+    close under the peak, and few below; what follows adds a little noise. A sine dwells at its
+    peak as well: about as long as in the next three times that width.
     """
     full = float(np.mean(levels >= limits.clipping_level))
-    peak, width = float(levels.max()), _TOP_BITS * _LEAST_SIGNIFICANT_BIT
+    peak = float(levels.max())
     if peak < _TOP_LEAST:
         return full
+    width = max(_TOP_BITS * _LEAST_SIGNIFICANT_BIT, limits.flat_top_ratio * peak)
     at_top, near = levels >= peak - width, levels >= peak - 4 * width
     top = np.mean(at_top[2:] & at_top[1:-1] & at_top[:-2])
     beside = np.mean(near) - np.mean(at_top)

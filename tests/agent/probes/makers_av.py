@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ SOUND_SETTINGS: Mapping[str, dict[str, Any]] = {
 _START_SECONDS = 20.0
 _PLAYER = 'application.process.binary = "pacat"'
 """In PulseAudio's list, once for each program that plays."""
+_ASKS_WINDOWS: Mapping[str, tuple[ModuleType, Made]] = {
+    "camera": (camera, {"format": "dshow", "url": "BRIO"}),
+    "microphone": (microphone, {"format": "system"}),
+}
 _ROOMS = {"quiet": sounds.quiet_room, "speech": sounds.speech}
 
 
@@ -154,9 +159,13 @@ class _Store:
 
 
 def _consent(
-    _probe: str, made: Made, _folder: Path, _patch: pytest.MonkeyPatch
+    probe: str, made: Made, _folder: Path, patch: pytest.MonkeyPatch
 ) -> Iterator[ProbeResult]:
-    yield obstacle(made["capability"], _Store(made["value"])) or ProbeResult("ok")
+    """Windows' privacy settings in the place of the registry; the probe itself asks them."""
+    module, settings = _ASKS_WINDOWS[probe]
+    store = _Store(made["value"])
+    patch.setattr(module, "obstacle", lambda capability: obstacle(capability, store))
+    yield module.probe(settings)
 
 
 def _sound(

@@ -214,6 +214,11 @@ def frozen(seed: int) -> Frames:
     return frames
 
 
+def repeating(seed: int, times: int = 4) -> Frames:
+    """A camera whose sensor is too slow for the rate at which it sends: each picture again."""
+    return np.repeat(conference(seed)[: 60 // times + 1], times, axis=0)[:60]
+
+
 def lights_off(seed: int) -> Frames:
     """Night: mean luma 8 to 24, a lit screen or an exit sign still to be seen."""
     random = _random(seed, 15)

@@ -155,10 +155,12 @@ def overdriven(seed: int) -> Samples:
 
 
 def overdriven_before(seed: int) -> Samples:
-    """The mixing desk cuts, what follows turns it down: flat tops below full scale."""
+    """The mixing desk cuts, what follows turns it down and adds noise: flat tops, not quite."""
     random = _random(seed, 9)
     cut = np.clip(_spoken(random, -8.0, -50) * 4, -1, 1)
-    return converted(cut * 10 ** (random.uniform(-9, -3) / 20))
+    turned_down = cut * 10 ** (random.uniform(-9, -3) / 20)
+    noise = random.normal(size=_COUNT) * 10 ** (random.uniform(-90, -60) / 20)
+    return converted(turned_down + noise)
 
 
 def hum(seed: int) -> Samples:

@@ -1,6 +1,7 @@
 """The chirp: made, found in synthetic rooms, and not found where there is none."""
 
 from datetime import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from diemcau_agent.probes.speaker import SpeakerSettings, is_quiet, verdict
 from diemcau_agent.signal import echo
 from diemcau_agent.signal.limits import ECHO_LIMITS
 from tests.agent.probes import sounds
+
+if TYPE_CHECKING:
+    from diemcau_agent.probes.result import ProbeValue
 
 RATE_HZ = sounds.RATE_HZ
 DBFS = -12.0
@@ -127,10 +131,26 @@ def test_how_red_a_chirp_that_is_not_heard_may_be(
     *, canceller: bool, passed: bool, people: bool, status: str
 ) -> None:
     """A speakerphone that never passed, and a soft chirp among voices, are warnings at most."""
-    values = {"heard": False, "echo_canceller": canceller, "people_heard": people}
-    result = verdict(values, SpeakerSettings(passed_before=passed))
+    values: dict[str, ProbeValue] = {
+        "heard": False, "echo_canceller": canceller, "people_heard": people,
+        "output": "Jabra", "listener": "Jabra mic",
+    }  # fmt: skip
+    result = verdict(values, SpeakerSettings(passed_with=("Jabra", "Jabra mic") if passed else ()))
 
     assert (result.status, result.causes) == (status, ("chirp_not_heard",))
+
+
+@pytest.mark.parametrize("passed", [("Poly", "Jabra mic"), ("Jabra", "Poly mic")])
+def test_what_passed_with_another_speakerphone_says_nothing_of_this_one(
+    passed: tuple[str, str],
+) -> None:
+    """Its canceller may well be better."""
+    values: dict[str, ProbeValue] = {
+        "heard": False, "echo_canceller": True, "people_heard": False,
+        "output": "Jabra", "listener": "Jabra mic",
+    }  # fmt: skip
+
+    assert verdict(values, SpeakerSettings(passed_with=passed)).status == "warn"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def _usb(control: str, interface_class: str, interface: int = 0) -> dict[str, st
     }
 
 
-CLEAN = [
+CLEAN: list[tuple[str, dict[str, Any]]] = [
     ("display", {"kind": "outputs", "connectors": {"HDMI-A-1": {}}}),
     ("display", {"kind": "outputs", "connectors": {"eDP-1": {}, "DP-2": {}}}),
     ("display", {"kind": "outputs", "settings": {"device": "DP-2"}, "connectors": {"DP-2": {}}}),

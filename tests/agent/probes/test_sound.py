@@ -80,3 +80,12 @@ def test_a_top_cut_below_full_scale_is_clipping(height: float) -> None:
     cut = np.clip(3 * _tone(300, height), -height, height)
 
     assert "clipping" in sound.classify(sound.measure(cut, scenes.RATE_HZ))
+
+
+@pytest.mark.parametrize("dbfs", [-90, -75, -60])
+def test_noise_after_the_cut_hides_no_flat_top(dbfs: int) -> None:
+    """Every preamplifier after the mixing desk adds some."""
+    noise = np.random.default_rng(9).normal(size=2 * scenes.RATE_HZ) * 10 ** (dbfs / 20)
+    cut = np.clip(3 * _tone(300, 0.4), -0.4, 0.4) + noise.astype(np.float32)
+
+    assert "clipping" in sound.classify(sound.measure(cut, scenes.RATE_HZ))
