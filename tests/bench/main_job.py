@@ -71,11 +71,9 @@ def _measure(district: District) -> list[Row]:
     if district.devices:
         name += " with camera and microphone"
         return [*_line_rows(name, result), *_device_rows(name, district, result, asked_at)]
-    verdicts = [point["verdict"] for point in result["points"]]
     rehearsed, agents = after.since(rehearsal), len(district.points)
     return [
         Row("main_job", f"{name}: duration", end.since(begin).at, "s", PEER),
-        Row("main_job", f"{name}: found ready", verdicts.count("ready"), "points"),
         Row("main_job", f"{name}: hub CPU, mean", end.since(begin).hub_ratio * 100, _PERCENT),
         Row("main_job", "rehearsal: duration", rehearsed.at, "s"),
         Row("main_job", "rehearsal: hub CPU time", rehearsed.hub_seconds, "s"),
@@ -99,6 +97,8 @@ def _line_rows(name: str, result: Any) -> Iterator[Row]:
         for finding in point["findings"]
         if finding["rule"].startswith("line.") and finding["status"] != "ok"
     ]
+    verdicts = [point["verdict"] for point in result["points"]]
+    yield Row("main_job", f"{name}: found ready", verdicts.count("ready"), "points")
     yield Row("main_job", f"{name}: worst loss", lost * 100, "%")
     yield Row("main_job", f"{name}: worst queue, p95", waited * 1000, "ms")
     yield Row("main_job", f"{name}: findings of the line that are not ok", len(bad), "findings")
