@@ -77,7 +77,8 @@ class EmbeddedBroker:
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await broker.shutdown()
-        except TimeoutError:  # a session that will not end must not keep the server
+        except TimeoutError:
+            # amqtt waits for ever for a session that was just beginning, which waits for it.
             _LOG.warning("the embedded broker did not stop within %.0f s", _STOP_SECONDS)
 
 
