@@ -1,13 +1,10 @@
 """Plays many scenarios, some of them at once, each in a district of its own."""
 
-import contextlib
-import itertools
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from operator import itemgetter
-from queue import Empty, SimpleQueue
-from threading import Barrier, BrokenBarrierError
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 
 from diemcau_contract.profiles import PlanInFile, Profile
 from tests.lab.runner import Outcome, play
@@ -21,85 +18,45 @@ _PLAN = PlanInFile(
 """Of the default profile of config/bu-dang.yaml."""
 _SMALL_POINTS = 8
 _HALF_POINTS = _SMALL_POINTS // 2
-_START_SECONDS = 120.0
-_TEST_SECONDS = 38.0
+_TRIES = 3
 
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
-
-
-Waiting = SimpleQueue[tuple[int, Scenario]]
-"""Scenarios with their places in the order."""
 
 
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     """Play scenarios in ``jobs`` districts of eight points at once; outcomes come in their order.
 
     Of districts half as large a third more run at once. Where one of the scenarios needs the
-    machine for itself, they are played one after the other.
+    machine for itself, they are played one after the other. All play in rounds: programs that
+    start take a processor each, so all start together, and then all measure. What ran while the
+    machine was too busy is no trial, right or wrong: it is played again, twice at most.
 
     Raises:
         LabError: a district or the programs in it could not be started.
     """
-    waiting: Waiting = SimpleQueue()
-    for entry in enumerate(scenarios):
-        waiting.put(entry)
     points = max(scenario.points for scenario in scenarios)
     jobs = jobs * 4 // 3 if points <= _HALF_POINTS else jobs
     jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
-    # Programs that start take a processor each: nobody measures until all of them stand.
-    all_stand = Barrier(jobs, timeout=_START_SECONDS)
-    if jobs == 1:
-        return [outcome for _, outcome in _work(waiting, points, all_stand, 0)]
-    with ThreadPoolExecutor(jobs) as pool:
-        # One after the other: rehearsals of all districts at the same time are most to carry.
-        working = [
-            pool.submit(_work, waiting, points, all_stand, number * _TEST_SECONDS / jobs)
-            for number in range(jobs)
-        ]
-        try:
-            wait(working)
-        except BaseException:  # somebody ends it: what is being played is the last
-            _drain(waiting)
-            raise
-    failed = [error for one in working if (error := one.exception()) is not None]
-    for error in sorted(failed, key=lambda one: isinstance(one, BrokenBarrierError)):
-        raise error  # the first that failed by itself
-    done = sorted(itertools.chain.from_iterable(one.result() for one in working), key=itemgetter(0))
-    return [outcome for _, outcome in done]
-
-
-def _work(
-    waiting: Waiting, points: int, all_stand: Barrier, delay_seconds: float
-) -> list[tuple[int, Outcome]]:
-    """Play in one district whatever still waits."""
-    done: list[tuple[int, Outcome]] = []
-    with _all_or_none(all_stand), Stack(points, PROFILE) as running:
-        all_stand.wait()
-        time.sleep(delay_seconds)
-        while True:
-            try:
-                number, scenario = waiting.get_nowait()
-            except Empty:
-                return done
-            outcome = play(running, scenario)
-            say(outcome)
-            done.append((number, outcome))
-
-
-def _drain(queue: Waiting) -> None:
-    with contextlib.suppress(Empty):
-        while True:
-            queue.get_nowait()
-
-
-@contextlib.contextmanager
-def _all_or_none(barrier: Barrier) -> Iterator[None]:
-    """Let nobody wait for one that has failed."""
-    try:
-        yield
-    except BaseException:
-        barrier.abort()
-        raise
+    waiting = deque(enumerate(scenarios))
+    tried = [0] * len(scenarios)
+    done: dict[int, Outcome] = {}
+    # Left in this order: what still plays ends at once when its district is closed.
+    with ThreadPoolExecutor(jobs) as pool, ExitStack() as running:
+        districts = [Stack(points, PROFILE) for _ in range(jobs)]
+        for district in districts:
+            running.callback(district.close)
+        list(pool.map(Stack.__enter__, districts))
+        while waiting:
+            at_once = [waiting.popleft() for _ in range(min(jobs, len(waiting)))]
+            played = pool.map(play, districts, [scenario for _, scenario in at_once])
+            for (number, scenario), outcome in zip(at_once, played, strict=True):
+                tried[number] += 1
+                if outcome.disturbed and tried[number] < _TRIES:
+                    waiting.append((number, scenario))
+                    continue
+                done[number] = replace(outcome, tries=tried[number])
+                say(done[number])
+    return [done[number] for number in range(len(scenarios))]
 
 
 def groups_of(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:

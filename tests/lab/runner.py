@@ -33,7 +33,6 @@ _BUSY_RATIO = 0.85
 _WAIT_SECONDS = 0.15
 _POINT_LATE = "test.up.schedule_error="
 _HUB_LATE = "test.down.schedule_error="
-_TRIES, _CALM_SECONDS = 3, 5.0
 _DIRECTIONS = ("up", "down")
 _IPERF_PORT = 5200
 
@@ -152,21 +151,7 @@ class Outcome:
 
 
 def play(stack: Stack, scenario: Scenario) -> Outcome:
-    """Shape the lines, run one test as the user does, compare.
-
-    What ran while the machine was too busy is no trial, right or wrong: it is played again, twice
-    at most.
-    """
-    outcome = _play_once(stack, scenario)
-    for tries in range(2, _TRIES + 1):
-        if not outcome.disturbed:
-            break
-        time.sleep(_CALM_SECONDS)
-        outcome = replace(_play_once(stack, scenario), tries=tries)
-    return outcome
-
-
-def _play_once(stack: Stack, scenario: Scenario) -> Outcome:
+    """Shape the lines, run one test as the user does, compare."""
     begun, before = time.monotonic(), psutil.cpu_times()
     try:
         result, recorder, watch = _run(stack, scenario)
