@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs",
         type=int,
         default=1,
-        help="districts of 8 points at once, a third more of 6 or fewer (default: 1)",
+        help="districts of 8 points at once, more of smaller ones (default: 1)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     return parser

@@ -16,7 +16,7 @@ _PLAN = PlanInFile(
     audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30
 )
 """Of the default profile of config/bu-dang.yaml."""
-_SMALL_POINTS, _SMALLEST_POINTS = 8, 6
+_SMALL_POINTS = 8
 _TRIES = 3
 
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
@@ -25,7 +25,7 @@ PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     """Play scenarios in ``jobs`` districts of eight points at once; outcomes come in their order.
 
-    Of districts of six or fewer a third more run at once. Where one of the scenarios needs the
+    Of smaller districts so many more run at once. Where one of the scenarios needs the
     machine for itself, they are played one after the other. All play in rounds: programs that
     start take a processor each, so all start together, and then all measure. What ran while the
     machine was too busy is no trial, right or wrong: it is played again, twice at most.
@@ -34,7 +34,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
         LabError: a district or the programs in it could not be started.
     """
     points = max(scenario.points for scenario in scenarios)
-    jobs = jobs * 4 // 3 if points <= _SMALLEST_POINTS else jobs
+    jobs = round(jobs * _SMALL_POINTS / points)
     jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
     waiting = deque(enumerate(scenarios))
     tried = [0] * len(scenarios)
@@ -68,9 +68,9 @@ def groups_of(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
     large = [one for one in alone if one.points > _SMALL_POINTS]
     busy = [one for one in alone if one.points <= _SMALL_POINTS]
     shared = [one for one in scenarios if may_share(one)]
-    smallest = [one for one in shared if one.points <= _SMALLEST_POINTS]
-    small = [one for one in shared if one.points > _SMALLEST_POINTS]
-    return [group for group in (smallest, small, busy, large) if group]
+    sizes = sorted({one.points for one in shared})
+    same = [[one for one in shared if one.points == size] for size in sizes]
+    return [group for group in (*same, busy, large) if group]
 
 
 def may_share(scenario: Scenario) -> bool:
