@@ -15,7 +15,7 @@ from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.line_rules import clearly_bad, worst_status
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import Limits, Profile
-from diemcau_contract.validity import line_is_valid, sent_late
+from diemcau_contract.validity import line_is_valid, losses_are_valid, sent_late
 from diemcau_contract.witnesses import interfaces_agree, simultaneous, together
 from diemcau_contract.words import Direction, Status, StepKind
 
@@ -89,10 +89,11 @@ class Attribution:
 def attribute(points: Sequence[PointEvidence], profile: Profile) -> Attribution:
     """Compare all points of one test."""
     valid = [one for one in points if line_is_valid(one, profile)]
+    counted = [one for one in points if losses_are_valid(one, profile)]
     hub: dict[Direction, HubDirectionFigures] = {}
     blamed: dict[tuple[str, Direction], Place] = {}
     for direction in Direction:
-        compared = _Compared(valid, direction, profile.limits)
+        compared = _Compared(valid, direction, profile.limits, counted)
         hub[direction] = compared.figures(proven=2 * len(valid) >= len(points))
         for one in valid:
             blamed[one.point, direction] = compared.place(one)
@@ -132,12 +133,19 @@ def every_group_failed(points: Sequence[PointEvidence], profile: Profile) -> boo
 
 
 class _Compared:
-    """All valid points in one direction."""
+    """All valid points in one direction; ``counted`` are those and others with valid losses."""
 
     def __init__(
-        self, points: Sequence[PointEvidence], direction: Direction, limits: Limits
+        self,
+        points: Sequence[PointEvidence],
+        direction: Direction,
+        limits: Limits,
+        counted: Sequence[PointEvidence],
     ) -> None:
         self._points = points
+        self._counted = [
+            traffic for one in counted if (traffic := _traffic(one.load(direction))) is not None
+        ]
         self._direction = direction
         self._limits = limits
         self._with_all = {one.point: _traffic(one.load(direction)) for one in points}
@@ -201,7 +209,8 @@ class _Compared:
             singles and not _bad_floor(singles, self._limits)
         ):
             return Shared.CONGESTION
-        return Shared.LOSS if len(with_all) >= EQUAL_MIN and _equal(with_all) else Shared.NOTHING
+        enough = len(self._counted) >= EQUAL_MIN
+        return Shared.LOSS if enough and _equal(self._counted) else Shared.NOTHING
 
     def _floor_stays(
         self, with_all: Sequence[TrafficStatistics], loads: Sequence[TrafficStatistics]

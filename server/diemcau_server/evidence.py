@@ -105,7 +105,7 @@ def point_evidence(
         devices_expected=record.devices is None,
         host=record.devices.host if record.devices else None,
         hub_port=hub_port,
-        complete=complete,
+        complete=complete and _margin_is_told(record, steps),
     )
     number = _last(kinds, StepKind.REHEARSAL)
     told = record.steps.get(number)
@@ -154,6 +154,20 @@ def _other_steps(
         up, down = _loads(told, record.hub.get(number, HubFigures()))
         together = sum(step.includes(point) for point in joined)
         yield StepEvidence(step.kind, step.rate_ratio, together, up, down)
+
+
+def _margin_is_told(record: PointRecord, steps: Sequence[StepPlan]) -> bool:
+    """Tell whether the point has told of what it was tried at after its rehearsal.
+
+    Who was not tried above the plan may not be called ready: an account of the rehearsal that came
+    too late for it, or none of the margin, says that the line is hardly enough.
+    """
+    tried = [
+        number
+        for number, step in enumerate(steps)
+        if step.kind is StepKind.MARGIN and step.includes(record.point)
+    ]
+    return bool(tried) and all(number in record.steps for number in tried)
 
 
 def _loads(told: StepResult, hub: HubFigures) -> tuple[LoadEvidence, LoadEvidence]:

@@ -110,7 +110,7 @@ class StepsOfTest:
 
 PREFLIGHT = StepPlan(StepKind.PREFLIGHT, duration_seconds=2.0, rate_ratio=0.0, in_opening=True)
 IDLE = StepPlan(StepKind.IDLE, duration_seconds=2.0, rate_ratio=0.0)
-GROUP = StepPlan(StepKind.GROUPS, duration_seconds=2.8, rate_ratio=1.0)
+GROUP = StepPlan(StepKind.GROUPS, duration_seconds=2.5, rate_ratio=1.0)
 """With idle, rehearsal, margin and what lies between them no more than 40 s (decision 0018)."""
 ALONE = StepPlan(StepKind.GROUPS, duration_seconds=2.0, rate_ratio=1.0)
 REHEARSAL = StepPlan(StepKind.REHEARSAL, duration_seconds=15.0, rate_ratio=1.0)

@@ -132,6 +132,17 @@ def test_the_same_loss_for_everybody_at_any_load_is_the_hub_line() -> None:
     assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
 
 
+def test_a_point_whose_clock_was_set_is_a_witness_of_losses() -> None:
+    """Its delays say nothing, its counts do: of four equal losses one is missing otherwise."""
+    points = district([load(0.03)] * 4, [step(0.03, together=1)] * 4)
+    points[0] = replace(points[0], point_end=replace(END, clock_step_seconds=3.0))
+    late = replace(points[0].up, sender=replace(SENDER, schedule_error_p99_seconds=0.2))
+
+    assert list(causes(points).values()) == [Cause.CLOCK_STEP, *[Cause.HUB_LINE_UP] * 3]
+    points[0] = replace(points[0], up=late)
+    assert list(causes(points).values())[1:] == [Cause.OWN_LINE_UP] * 3
+
+
 def test_everybody_bad_in_another_way_is_everybodys_own_line() -> None:
     """Losses far apart have no common cause."""
     losses = [0.02, 0.06, 0.12, 0.25]

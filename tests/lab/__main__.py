@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import generator, stack
 from tests.lab.district import ended_by_signals
 from tests.lab.kernel import LabError
 from tests.lab.many import groups_of, play_all
+from tests.lab.runner import Outcome
 from tests.lab.scenarios import NAMED, Scenario, named_scenarios
 from tests.lab.table import document, print_table
 
@@ -27,28 +29,42 @@ def main() -> int:
     try:
         with ended_by_signals():
             groups = groups_of(chosen)
-            outcomes = [one for group in groups for one in play_all(group, jobs=asked.jobs)]
+            outcomes: list[Outcome] = []
+            for group in groups:
+                outcomes += play_all(group, jobs=asked.jobs)
+                # After each group: what is cut short has not played for nothing.
+                _write(asked.json, outcomes)
     except LabError as error:
         sys.stderr.write(f"the lab: {error}\n")
         return 3
     print_table(outcomes)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(document(outcomes), indent=1), encoding="utf-8")
     return 0 if all(outcome.is_right for outcome in outcomes) else 1
 
 
 def _chosen(asked: argparse.Namespace, named: dict[str, Scenario]) -> list[Scenario]:
     fixed = [named[name] for name in asked.named or ()]
-    if not fixed and asked.scenarios is None:
+    if not fixed and asked.scenarios is None and not asked.number:
         fixed = list(named.values())
     fixed = [scenario for scenario in fixed for _ in range(asked.repeat)]
-    return [*fixed, *generator.scenarios(asked.scenarios or 0, asked.seed)]
+    count = max(asked.scenarios or 0, *(number + 1 for number in asked.number or [-1]))
+    generated = generator.scenarios(count, asked.seed)
+    if asked.number:
+        generated = [generated[number] for number in asked.number]
+    return [*fixed, *generated]
+
+
+def _write(file: Path | None, outcomes: Sequence[Outcome]) -> None:
+    if file is not None:
+        file.write_text(json.dumps(document(outcomes), indent=1), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     parser.add_argument("--scenarios", type=int, help="how many to generate (default: none)")
     parser.add_argument("--seed", type=int, default=1, help="of the generated ones (default: 1)")
+    parser.add_argument(
+        "--number", type=int, action="append", help="only this one of the generated, repeatable"
+    )
     parser.add_argument("--named", action="append", metavar="NAME", help="a fixed one, repeatable")
     parser.add_argument("--repeat", type=int, default=1, help="play each fixed one this often")
     parser.add_argument("--file", type=Path, default=NAMED, help="YAML with the fixed ones")

@@ -137,6 +137,8 @@ class MeasuredRooms(Rooms):
     def __init__(self) -> None:
         super().__init__()
         self.workers: dict[str, WorkerProcess] = {}
+        self.held_up: dict[str, float] = {}
+        """How many seconds the account of a rehearsal takes to cross a room's line."""
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def answer(self, point: str, message: BaseModel) -> None:
@@ -211,9 +213,14 @@ class MeasuredRooms(Rooms):
                     direction=event.direction, statistics=event.statistics,
                 )  # fmt: skip
         if message is not None:
-            task = asyncio.get_running_loop().create_task(self.say(message))
+            task = asyncio.get_running_loop().create_task(self._say_over_the_line(message))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+
+    async def _say_over_the_line(self, message: TestNotice | StepResult | CapacityResult) -> None:
+        if isinstance(message, StepResult) and message.kind is StepKind.REHEARSAL:
+            await asyncio.sleep(self.held_up.get(message.point, 0.0))
+        await self.say(message)
 
 
 def measuring_of(config: ServerConfig, port: int = 0, **changes: Any) -> MeasuringEnd:

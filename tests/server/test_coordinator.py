@@ -342,6 +342,34 @@ async def test_a_point_that_dies_in_the_middle_is_silent(
     assert result.points[1].line.idle is not None
 
 
+async def test_an_account_that_is_held_up_is_waited_for(
+    tmp_path: Path, measuring: MeasuringEnd, kept: Kept
+) -> None:
+    """The hub heard the point to the end: it is there, and so is what it measured.
+
+    What comes too late for the margin is not tried at 120 %, and so is never ready.
+    """
+    rooms = MeasuredRooms()
+    rooms.held_up = {"bom-bo": LIMITS.results_seconds + 1.5}
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept)
+    try:
+        run = await coordinator.start(replace(ALL, points=("bom-bo",)))
+        shown = [
+            event.points[0].cause
+            async for event in run.events()
+            if not isinstance(event, Outcome) and event.phase != "judging"
+        ]
+        result = await result_of(run)
+    finally:
+        await coordinator.stop()
+        await rooms.stop()
+
+    assert Cause.AGENT_SILENT not in shown
+    assert result.points[0].line.up is not None
+    assert result.points[0].line.up.packets_received > 20
+    assert result.points[0].verdict is not Verdict.READY
+
+
 async def test_a_point_that_has_died_is_named_while_the_test_runs(
     tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
 ) -> None:

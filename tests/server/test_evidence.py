@@ -19,11 +19,11 @@ from diemcau_server.evidence import (
     point_evidence,
     point_result,
 )
-from diemcau_server.steps import IDLE, PREFLIGHT, REHEARSAL, group_steps, margin_steps
+from diemcau_server.steps import IDLE, MARGIN, PREFLIGHT, REHEARSAL, group_steps, margin_steps
 from tests.measured import END, lossy, sender, traffic
 from tests.server.district import devices_result, step_result
 
-STEPS = (PREFLIGHT, IDLE, REHEARSAL)
+STEPS = (PREFLIGHT, IDLE, REHEARSAL, MARGIN)
 PLAN = PlanInFile(audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30)
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=PLAN, down=PLAN)
 
@@ -35,8 +35,12 @@ def whole(point: str = "bom-bo", **changes: Any) -> PointRecord:
         name="Xã Bom Bo",
         accepted=True,
         udp_answered=True,
-        steps={1: step_result(point, StepKind.IDLE), 2: step_result(point)},
-        hub={2: HubFigures(up=traffic(), down_sender=sender(), end=END)},
+        steps={
+            1: step_result(point, StepKind.IDLE),
+            2: step_result(point),
+            3: step_result(point, StepKind.MARGIN),
+        },
+        hub=dict.fromkeys((2, 3), HubFigures(up=traffic(), down_sender=sender(), end=END)),
         devices=devices_result(point),
     )
     return replace(record, **changes)
@@ -62,6 +66,14 @@ def test_a_whole_record_is_ready() -> None:
     assert one.said.verdict is Verdict.READY
     assert one.evidence.up.traffic == traffic()
     assert one.evidence.hub_end == END
+
+
+def test_without_an_account_of_the_margin_nobody_is_ready() -> None:
+    """What is held up by 120 % of the plan may not look like what passed it."""
+    record = whole()
+    told = {number: record.steps[number] for number in (1, 2)}
+
+    assert judged(replace(record, steps=told)).said.verdict is Verdict.UNKNOWN
 
 
 def test_a_step_of_the_clock_counts_whenever_it_happened() -> None:

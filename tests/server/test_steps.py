@@ -14,14 +14,14 @@ DISTRICT = [f"p{number}" for number in range(16)]
 
 
 def test_a_full_test_has_the_settled_steps() -> None:
-    """Preflight 2 s while the points join, idle 2 s, four groups of 2.8 s, everyone for 15 s."""
+    """Preflight 2 s while the points join, idle 2 s, four groups of 2.5 s, everyone for 15 s."""
     steps = full_test(DISTRICT)
     rows = [(row.kind, row.duration_seconds, row.rate_ratio) for row in steps.steps]
 
     assert rows == [
         (StepKind.PREFLIGHT, 2.0, 0.0),
         (StepKind.IDLE, 2.0, 0.0),
-        *[(StepKind.GROUPS, 2.8, 1.0)] * 4,
+        *[(StepKind.GROUPS, 2.5, 1.0)] * 4,
         (StepKind.REHEARSAL, 15.0, 1.0),
     ]
     assert steps.complete

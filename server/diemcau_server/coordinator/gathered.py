@@ -101,7 +101,7 @@ class Gathered:
         """Return what the steps that are over say of a point; those of ``overdue`` should be in."""
         if not one.joined:
             return Known()
-        if one.owes(overdue):
+        if one.is_gone(overdue):
             return Known(unknown=Cause.AGENT_SILENT)
         evidence, profile = self.evidence(one), self._order.profile
         return Known(failed_in_group(evidence, profile), early_cause(evidence, profile))

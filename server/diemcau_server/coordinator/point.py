@@ -50,6 +50,8 @@ _ENDED = frozenset(
         PointPhase.FAILED,
     }
 )
+_END_BINS = 10
+"""A second: longer than one burst of loss, shorter than a step goes on without its agent."""
 _OPENING = frozenset({PointPhase.WAITING, PointPhase.ACCEPTED})
 
 
@@ -129,9 +131,25 @@ class PointRun:
             self._expected - self.steps.keys() or self._expected - self.hub.keys()
         )
 
-    def owes(self, numbers: Collection[int]) -> bool:
-        """Tell whether the point has not told of one of the steps ``numbers`` that it carried."""
-        return self.takes_part and bool(self._expected.intersection(numbers) - self.steps.keys())
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a missing account is only late: the hub heard the point to the end of the step.
+
+        An agent that is gone has stopped sending; what it has to say crosses the same bad line.
+        """
+        return any(map(self._sent_to_the_end, self._owed(self._expected)))
+
+    def is_gone(self, numbers: Collection[int]) -> bool:
+        """Tell whether an account of one of the steps ``numbers`` is missing, and not only late."""
+        return not all(map(self._sent_to_the_end, self._owed(numbers)))
+
+    def _owed(self, numbers: Collection[int]) -> set[int]:
+        owed = self._expected.intersection(numbers) - self.steps.keys()
+        return owed if self.takes_part else set()
+
+    def _sent_to_the_end(self, number: int) -> bool:
+        up = self.hub[number].up if number in self.hub else None
+        return up is not None and any(one.received for one in up.bins[-_END_BINS:])
 
     @property
     def awaits_devices(self) -> bool:

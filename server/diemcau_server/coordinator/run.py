@@ -147,6 +147,7 @@ class TestRun:
         joined = [one for one in self._points.values() if one.joined]
         if joined:
             await self._run_steps(joined)
+            await self._wait_for_held_up(joined)
         await self._until(
             lambda: not any(one.awaits_devices for one in self._points.values()),
             self._began + self._limits.devices_seconds,
@@ -310,6 +311,19 @@ class TestRun:
             evidence = [self._gathered.evidence(one) for one in joined]
         self._settled = True
         await self._add(self._gathered.margin(evidence), joined)
+
+    async def _wait_for_held_up(self, joined: list[PointRun]) -> None:
+        """Wait for accounts that are on their way over a line that the test has overloaded."""
+        offsets = [
+            offset + row.duration_seconds
+            for _, row, offset in self.steps.timeline()
+            if row.kind is StepKind.REHEARSAL
+        ]
+        begin = self._steps_begin or self._loop.time()
+        await self._until(
+            lambda: not any(one.is_held_up for one in joined),
+            begin + max(offsets, default=0.0) + self._limits.held_up_seconds,
+        )
 
     async def _add(self, rows: tuple[StepPlan, ...], joined: list[PointRun]) -> None:
         """Append ``rows`` to the test and run them."""
