@@ -13,19 +13,14 @@ from diemcau_agent.acceptance import accept_found
 from diemcau_agent.config import AgentConfig
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.errors import ExitCode, UsageError
-from diemcau_agent.explain import (
-    explained,
-    explained_host,
-    explained_line,
-    host_values,
-    line_values,
-)
+from diemcau_agent.explain import explained, explained_host, explained_line, host_values
+from diemcau_agent.probes.frame import ChildRun, run_child
 from diemcau_agent.probes.host import CPU_SPAN_SECONDS, HostSettings
-from diemcau_agent.probes.table import PROBES, RESIDENT, probe_for, probe_names
+from diemcau_agent.probes.table import PROBES, WITHOUT_DEVICE, probe_for, probe_names
 from diemcau_agent.roomcheck import check_room
 from diemcau_agent.rows import FINE, Row, RowCode, device_row, host_row, line_row, printed
 from diemcau_agent.status import as_json_text, rows_document, show, todo_lines
-from diemcau_agent.statusfile import AgentStatus, LineStatus, read_status
+from diemcau_agent.statusfile import AgentStatus, read_status
 from diemcau_contract.causes import DEVICE_NAMES, Language, Text
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import DeviceKind, Status
@@ -119,17 +114,20 @@ async def _rows(
     status = read_status(config.state_directory)
     if status is not None and not status.running:
         status = None
-    if "line" in wanted:
-        line = status.line if status else None
-        row = line_row(line)
+    asked_by, host = f"here: {_user()}", _host_settings(config, status)
+    line, found = await asyncio.gather(
+        _look_at_line(config) if "line" in wanted else _nothing(),
+        check_room(devices, host, config.openings(), asked_by),
+    )
+    if line is not None:
+        row = line_row(line.result)
         rows.append(row)
         seen["line"] = _line_seen(line, row)
-    asked_by, host = f"here: {_user()}", _host_settings(config, status)
-    found = await check_room(devices, host, config.openings(), asked_by)
     if "host" in wanted:
         rows.append(host_row(found.host))
         told_host = functools.partial(explained_host, found.host)
-        seen["host"] = Seen(host_values(found.host), explanation=told_host)
+        values = {**host_values(found.host), "duration_seconds": round(found.host_seconds, 3)}
+        seen["host"] = Seen(values, found.logs["host"], told_host)
     for device, result in zip(devices, found.devices, strict=True):
         row = device_row(result)
         rows.append(row)
@@ -139,18 +137,26 @@ async def _rows(
     return rows, seen, found.devices
 
 
-def _line_seen(line: LineStatus | None, row: Row) -> Seen:
-    if line is None or line.statistics is None:
-        return Seen({})
-    told = functools.partial(explained_line, line.statistics, row.causes)
-    return Seen(line_values(line.statistics), explanation=told)
+async def _look_at_line(config: AgentConfig) -> ChildRun:
+    settings = {"state_directory": str(config.state_directory)}
+    return await asyncio.to_thread(run_child, "line", settings, PROBES["line"].limit_seconds)
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _line_seen(run: ChildRun, row: Row) -> Seen:
+    told = functools.partial(explained_line, run.result.values, row.causes)
+    values = {**run.result.values, "duration_seconds": round(run.duration_seconds, 3)}
+    return Seen(values, run.log, told)
 
 
 def _not_in_file(names: Sequence[str], devices: Sequence[ExpectedDevice]) -> Iterator[Row]:
     """Yield a row for each probe that is named and has no device."""
     there = {_probe_name(device) for device in devices}
     for name in dict.fromkeys(names):
-        if name in RESIDENT or name in there:
+        if name in WITHOUT_DEVICE or name in there:
             continue
         probe = PROBES[name]
         kind, forms = DEVICE_NAMES[DeviceKind(probe.kind or name)], ", ".join(probe.formats)

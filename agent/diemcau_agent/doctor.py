@@ -14,7 +14,7 @@ from diemcau_agent.errors import AgentError, ExitCode
 from diemcau_agent.link import LOOP_FACTORY, try_login
 from diemcau_agent.linkfaults import LinkFault, LinkProblem
 from diemcau_agent.pcneeds import pc_needs, shown_file, user_name
-from diemcau_agent.rows import SENT_PACKETS_LEAST
+from diemcau_agent.probes.line import SENT_PACKETS_LEAST
 from diemcau_agent.status import as_json_text, show
 from diemcau_agent.statusfile import AgentStatus, read_status
 from diemcau_contract.causes import WORDING, Cause, Language, Text

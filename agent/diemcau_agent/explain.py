@@ -7,7 +7,6 @@ from typing import Any, Final
 from diemcau_agent.probes.host import CPU_MOST_RATIO, MEMORY_MOST_RATIO
 from diemcau_agent.signal.limits import EchoLimits, PictureLimits, SoundLimits
 from diemcau_contract.causes import WORDING, Cause, Language, Text, wording
-from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState, Value
 from diemcau_contract.needs import DISK_LEAST_BYTES
 from diemcau_contract.profiles import Limits
@@ -120,7 +119,7 @@ def explained_host(host: HostState, language: Language) -> Iterator[str]:
 
 
 def explained_line(
-    statistics: StampStatistics, causes: Sequence[Cause], language: Language
+    values: Mapping[str, Value], causes: Sequence[Cause], language: Language
 ) -> Iterator[str]:
     """Yield the same of the light flow to the hub."""
     most = Limits().loss_ratio.bad
@@ -128,35 +127,12 @@ def explained_line(
         Rule("own_line_up", Side("loss_ratio_up", _ABOVE, most)),
         Rule("own_line_down", Side("loss_ratio_down", _ABOVE, most)),
     )
-    return _explained("line", line_values(statistics), rules, causes, language)
+    return _explained("line", values, rules, causes, language)
 
 
 def host_values(host: HostState) -> dict[str, Value]:
     """Return the numbers of the PC by their names."""
     return host.model_dump(mode="json", exclude={"status", "causes"})
-
-
-def line_values(statistics: StampStatistics) -> dict[str, Value]:
-    """Return the numbers of a flow by their names."""
-    delays = {
-        "rtt_p50_seconds": (statistics.rtt_seconds, "p50"),
-        "rtt_p95_seconds": (statistics.rtt_seconds, "p95"),
-        "queue_delay_up_p95_seconds": (statistics.queue_delay_up_seconds, "p95"),
-        "queue_delay_down_p95_seconds": (statistics.queue_delay_down_seconds, "p95"),
-    }
-    return {
-        "packets_sent": statistics.packets_sent,
-        "packets_received": statistics.packets_received,
-        "loss_ratio_up": statistics.loss_ratio_up,
-        "loss_ratio_down": statistics.loss_ratio_down,
-        **{
-            name: None if quantiles is None else getattr(quantiles, which)
-            for name, (quantiles, which) in delays.items()
-        },
-        "clock_offset_seconds": statistics.clock_offset_seconds,
-        "clock_offset_bound_seconds": statistics.clock_offset_bound_seconds,
-        "path_mtu_bytes": statistics.path_mtu_bytes,
-    }
 
 
 def _explained(

@@ -16,7 +16,8 @@ from diemcau_agent.devicewatch import DeviceWatch, merged
 from diemcau_agent.link import Link
 from diemcau_agent.outbox import Key, Outbox, OutboxState
 from diemcau_agent.outbox import Report as OutboxReport
-from diemcau_agent.probes.host import HostSettings, read_host
+from diemcau_agent.probes.frame import host_state
+from diemcau_agent.probes.host import HostSettings, measured_load, read_host
 from diemcau_agent.statusfile import (
     AgentStatus,
     LineStatus,
@@ -117,6 +118,7 @@ class Reporter:
             clock_synchronised=sync_state().synchronised,
             # STAMP gives the hub's clock less ours, the PC's state wants the contrary.
             clock_offset_seconds=-offset if offset is not None else None,
+            cpu_ratio=measured_load(),
         )
 
     async def run(self) -> None:
@@ -153,7 +155,7 @@ class Reporter:
             line = None
         present = await self.devices.results()
         devices = tuple(merged(result, self._opened) for result in present)
-        host = await asyncio.to_thread(read_host, self.host_settings())
+        host = host_state(await asyncio.to_thread(read_host, self.host_settings()))
         outbox = await asyncio.to_thread(self._outbox.state)
         self._seq += 1
         report = self._message(line, devices, host, outbox)

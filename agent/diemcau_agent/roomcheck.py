@@ -3,16 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from diemcau_agent.baseline import held_against, prepared, read_baseline, remember_heard
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.openings import Openings
-from diemcau_agent.probes.frame import run_probe
+from diemcau_agent.probes.frame import ChildRun, host_state, run_child, run_probe
 from diemcau_agent.probes.host import HostSettings, read_host
-from diemcau_agent.probes.table import Probe, probe_for
+from diemcau_agent.probes.table import PROBES, Probe, probe_for
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.words import DeviceKind, Status
@@ -28,18 +28,20 @@ LEAST_SECONDS: Final = 3.0
 SECOND_TRY_SECONDS: Final = 8.0
 """A first try that took longer is not repeated. Any takes 6 s at most alone: whoever was given as
 long and did not end, hangs; who was given less is unknown."""
-HOST_SECONDS: Final = 5.0
-"""For the look at the PC, which asks for the way to the hub: name servers may be silent."""
+OWN_LOOK_SECONDS: Final = 5.0
+"""For the agent's own look at a PC too busy for a child: it asks name servers as well."""
 _FINAL: Final = frozenset({Cause.AUTH, Cause.TIMEOUT})
 """Not tried again: a login that is refused twice may be locked, and who hangs would hang on."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomFindings:
-    """What came of it; ``logs`` by ``kind.role``."""
+    """What came of it; ``logs`` by ``kind.role``, that of the PC as ``host``."""
 
     devices: tuple[DeviceResult, ...]
     host: HostState
+    host_seconds: float
+    """What the look at the PC took."""
     logs: dict[str, str]
 
 
@@ -68,7 +70,7 @@ async def check_room(
     """Look at every device and at the PC, within :data:`ROOM_SECONDS`.
 
     ``asked_by`` goes into the room's own log of openings. A device that would have to be opened
-    while ``openings`` forbids it is ``not_applicable`` with ``switched_off``. What listens and
+    while ``openings`` forbids it is ``unknown`` with ``switched_off``. What listens and
     what plays goes one after the other: a chirp is no noise of the room. What there was no time
     for is ``unknown`` with ``timeout``. Results that have left what a technician accepted are a
     warning.
@@ -86,21 +88,28 @@ async def check_room(
             return await _look_for_sound(ready, openings, asked_by, time_left)
 
     looks = [look(device) for device in devices]
-    state, found = await asyncio.gather(_read_host(host), asyncio.gather(*looks))
+    pc, found = await asyncio.gather(_look_at_host(host), asyncio.gather(*looks))
     logs = {
         f"{device.kind}.{device.role}": log for device, (_, log) in zip(devices, found, strict=True)
     }
+    logs["host"] = pc.log
     remember_heard(host.state_directory, [result for result, _ in found])
     results = tuple(held_against(result, baseline) for result, _ in found)
-    return RoomFindings(results, state, logs)
+    return RoomFindings(results, host_state(pc.result), pc.duration_seconds, logs)
 
 
-async def _read_host(settings: HostSettings) -> HostState:
+async def _look_at_host(settings: HostSettings) -> ChildRun:
+    limit_seconds = PROBES["host"].limit_seconds
+    run = await asyncio.to_thread(run_child, "host", settings.as_json(), limit_seconds)
+    if Cause.TIMEOUT not in run.result.causes or Cause.CPU_BUSY not in run.result.causes:
+        return run
+    # The child, of low priority, got no turn on a busy PC. The agent is heard, and says so.
     try:
-        async with asyncio.timeout(HOST_SECONDS):
-            return await asyncio.to_thread(read_host, settings)
+        async with asyncio.timeout(OWN_LOOK_SECONDS):
+            result = await asyncio.to_thread(read_host, settings)
     except TimeoutError:
-        return HostState(status=Status.UNKNOWN, causes=(Cause.TIMEOUT,))
+        return run
+    return replace(run, result=result)
 
 
 async def _look_for_sound(
@@ -126,7 +135,7 @@ async def _look(
         return await asyncio.to_thread(_look_twice, device, row, time_left)
     if not openings.allowed:
         log = "not opened: opening_allowed in the agent's file, or diemcau-agent opening off"
-        return _result(device, Status.NOT_APPLICABLE, Cause.SWITCHED_OFF), log
+        return _result(device, Status.UNKNOWN, Cause.SWITCHED_OFF), log
     return await asyncio.to_thread(_open, device, row, openings, asked_by, time_left)
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from diemcau_agent.devices import HOLDERS_HIDDEN, UNTRIED
 from diemcau_agent.linkfaults import LinkFault
-from diemcau_agent.statusfile import AgentStatus, LineStatus, LinkStatus
-from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, Text, action, wording
-from diemcau_contract.measurements import StampStatistics
+from diemcau_agent.probes.line import judged_line
+from diemcau_agent.probes.result import ProbeResult, ProbeValue
+from diemcau_agent.statusfile import AgentStatus, LinkStatus
+from diemcau_contract.causes import DEVICE_NAMES, Cause, Text, action, wording
 from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.profiles import Limits
 from diemcau_contract.value_words import changes
 from diemcau_contract.words import DeviceKind, Status
 
@@ -25,12 +25,6 @@ STATUS_WORDS: Final = {
 }
 FINE: Final = frozenset({Status.OK, Status.IN_USE, Status.NOT_APPLICABLE})
 """Statuses that ask nothing of anybody."""
-LOST_PACKETS_LEAST: Final = 3
-"""The light flow is thin: fewer lost packets in one interval say nothing of a share."""
-
-SENT_PACKETS_LEAST: Final = 4
-"""Before this many packets went out, none came back says nothing."""
-
 _UNTRIED: Final = Text(
     "chưa thử; muốn thử: diemcau-agent check", "not tried yet; to try: diemcau-agent check"
 )
@@ -80,7 +74,7 @@ def room_rows(status: AgentStatus) -> list[Row]:
     """
     rows = [link_row(status.link)]
     if status.link.connected:
-        rows.append(line_row(status.line))
+        rows.append(line_row(judged_line(status.line)))
     rows.append(host_row(status.host))
     return [*rows, *map(device_row, status.devices)]
 
@@ -99,26 +93,22 @@ def link_row(link: LinkStatus) -> Row:
     return Row("link", name, Status.BAD, detail, todo, code=link.fault or RowCode.CONNECTING)
 
 
-def line_row(line: LineStatus | None) -> Row:
-    """Say how the light flow fares; None: no agent runs that could tell."""
+def line_row(found: ProbeResult) -> Row:
+    """Say what the probe ``line`` found."""
     name = Text("Đường truyền", "Line")
-    if line is None:
-        return Row("line", name, Status.UNKNOWN, _NOT_RUNNING, code=RowCode.AGENT_NOT_RUNNING)
-    statistics = line.statistics
-    if statistics is None or statistics.packets_sent < SENT_PACKETS_LEAST:
+    status, causes = Status(found.status), tuple(map(Cause, found.causes))
+    if causes:
+        detail = _line_figures(found.values) if status is Status.WARN else _causes(causes, "line")
+        words, port = wording(causes[0], "line"), found.values.get("port")
+        known_port = port if isinstance(port, int) else 0
+        todo = action(causes[0], device="line", port=known_port, evidence=detail)
+        return Row("line", name, status, detail, todo, words.why, causes)
+    if status is Status.OK:
+        return Row("line", name, status, _line_figures(found.values))
+    if found.values:
         waiting = Text("chưa đo xong lần đầu", "not measured yet")
-        return Row("line", name, Status.UNKNOWN, waiting, code=RowCode.NOT_MEASURED)
-    if statistics.packets_received == 0:
-        words = WORDING[Cause.FIREWALL]
-        todo = action(Cause.FIREWALL, port=line.port or 0)
-        causes = (Cause.FIREWALL,)
-        return Row("line", name, Status.BAD, words.name, todo, words.why, causes)
-    cause = _line_cause(statistics)
-    detail = _line_figures(statistics)
-    if cause is None:
-        return Row("line", name, Status.OK, detail)
-    todo, why = action(cause, evidence=detail), WORDING[cause].why
-    return Row("line", name, Status.WARN, detail, todo, why, (cause,))
+        return Row("line", name, status, waiting, code=RowCode.NOT_MEASURED)
+    return Row("line", name, status, _NOT_RUNNING, code=RowCode.AGENT_NOT_RUNNING)
 
 
 def device_row(result: DeviceResult) -> Row:
@@ -180,29 +170,19 @@ def printed(rows: list[Row], language: str) -> Iterator[str]:
         yield f"  {name:<{widths[0]}}  {status:<{widths[1]}}  {detail}".rstrip()
 
 
-def _line_cause(statistics: StampStatistics) -> Cause | None:
-    limit = Limits().loss_ratio.bad
-    up = (statistics.loss_ratio_up or 0.0) > limit
-    down = (statistics.loss_ratio_down or 0.0) > limit
-    lost = statistics.packets_sent - statistics.packets_received
-    if lost < LOST_PACKETS_LEAST or not (up or down):
-        return None
-    if up and down:
-        return Cause.OWN_LINE
-    return Cause.OWN_LINE_UP if up else Cause.OWN_LINE_DOWN
-
-
-def _line_figures(statistics: StampStatistics) -> Text:
+def _line_figures(values: Mapping[str, ProbeValue]) -> Text:
     vi, en = [], []
-    if statistics.rtt_seconds is not None:
-        delay = f"{statistics.rtt_seconds.p50 * 1000:.1f} ms"
+    trip = values.get("rtt_p50_seconds")
+    if isinstance(trip, int | float):
+        delay = f"{trip * 1000:.1f} ms"
         vi.append(f"trễ {delay.replace('.', ',')}")
         en.append(f"round trip {delay}")
-    for name, ratio in (
-        (("mất gói chiều lên", "loss up"), statistics.loss_ratio_up),
-        (("mất gói chiều xuống", "loss down"), statistics.loss_ratio_down),
+    for name, key in (
+        (("mất gói chiều lên", "loss up"), "loss_ratio_up"),
+        (("mất gói chiều xuống", "loss down"), "loss_ratio_down"),
     ):
-        if ratio is not None:
+        ratio = values.get(key)
+        if isinstance(ratio, int | float):
             share = f"{ratio * 100:.1f} %"
             vi.append(f"{name[0]} {share.replace('.', ',')}")
             en.append(f"{name[1]} {share}")

@@ -45,6 +45,8 @@ class PointEvidence:
     name: str
     agent_answered: bool
     udp_answered: bool | None
+    slow_to_open: bool = False
+    """Its agent accepted, and its measuring process was not ready before the steps began."""
     preflight: StampStatistics | None = None
     idle: StampStatistics | None = None
     loaded: StampStatistics | None = None
@@ -61,6 +63,8 @@ class PointEvidence:
     hub_port: int = 0
     complete: bool = True
     """False where the test ended early or skipped steps (``--quick``)."""
+    margin_told: bool = True
+    """False where the point owes an account of what it was tried at after its rehearsal."""
 
     def load(self, direction: Direction) -> LoadEvidence:
         """Return one direction of the rehearsal."""

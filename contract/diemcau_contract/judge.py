@@ -43,6 +43,9 @@ def judge(
     """Judge one point by ``profile``; ``attribution`` says whose line a fault of the line is."""
     findings = tuple(_findings(evidence, profile))
     verdict = _verdict(findings)
+    if verdict is Verdict.READY and evidence.complete and not evidence.margin_told:
+        findings += tuple(_margin_owed())
+        verdict = Verdict.UNKNOWN
     if verdict is Verdict.READY and not evidence.complete:
         verdict = Verdict.UNKNOWN
     cause, device = _cause(findings, evidence, verdict, attribution)
@@ -124,6 +127,13 @@ def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Find
             )  # fmt: skip
 
 
+def _margin_owed() -> Iterator[Finding]:
+    """What was good at the plan and is not known above it is not called ready."""
+    for direction in Direction:
+        rule = f"line.{direction}.margin"
+        yield Finding(rule=rule, status=Status.UNKNOWN, value=None, limit=None, unit="ratio")
+
+
 def _device_findings(evidence: PointEvidence) -> Iterator[Finding]:
     if evidence.devices_expected:
         yield Finding(rule="devices", status=Status.UNKNOWN, value=None, limit=None, unit="")
@@ -195,7 +205,8 @@ def _cause_of_no_measurement(
         return Cause.AGENT_SILENT
     if evidence.udp_answered is False:
         return Cause.FIREWALL
-    if evidence.udp_answered is None and _host_is_busy(evidence.host):
+    slow = evidence.slow_to_open or _host_is_busy(evidence.host)
+    if evidence.udp_answered is None and slow:
         return Cause.PC_BUSY
     return _cause_of_guards(_broken_guards(findings))
 

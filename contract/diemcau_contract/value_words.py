@@ -40,6 +40,7 @@ VALUES: Mapping[str, Shown] = {
     "clock_synchronised": Shown(Text("đồng hồ được đồng bộ", "clock is synchronised")),
     "on_mains": Shown(Text("dùng điện lưới", "on mains power")),
     "battery_ratio": Shown(Text("pin còn", "left in the battery"), "%", 0, 100.0),
+    "port": Shown(Text("cổng UDP của huyện", "the hub's UDP port"), "", 0),
     "packets_sent": Shown(Text("số gói đã gửi", "packets sent"), "", 0),
     "packets_received": Shown(Text("số gói nhận lại", "packets that came back"), "", 0),
     "loss_ratio_up": Shown(Text("mất gói chiều lên", "loss up"), "%", 1, 100.0),

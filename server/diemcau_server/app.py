@@ -22,7 +22,7 @@ from diemcau_contract.messages import Hello, Settings
 from diemcau_contract.mistakes import unwritable_text
 from diemcau_contract.topics import Down, down
 from diemcau_line.service import told_to_systemd
-from diemcau_server import __version__, secret_files
+from diemcau_server import __version__, heap, secret_files
 from diemcau_server.config import EMBEDDED, ServerConfig
 from diemcau_server.coordinator import Coordinator, Outcome
 from diemcau_server.coordinator.gathered import TestOrder
@@ -160,6 +160,7 @@ class Server:
         self._spawn(ingest.run(), "ingest")
         self._spawn(self._metrics.watch_loop(), "loop lag")
         self._spawn(self._metrics.keep_written(), "metrics")
+        self._spawn(heap.collect_old(lambda: coordinator.is_testing), "garbage")
         coordinator.after_each_test(self._count_test)
         self._spawn(self._follow(), "follow")
         for process in measuring.processes:
@@ -349,6 +350,7 @@ async def run_server(
         except NotImplementedError:  # Windows: Ctrl-C ends asyncio.run() by cancellation
             break
     addresses = await server.start()
+    heap.keep_still()
     try:
         if ready_file is not None:
             _write_ready(ready_file, addresses)

@@ -60,6 +60,7 @@ class PointRecord:
     udp_answered: bool | None = None
     joined: bool = False
     """It was in time to take part in the steps."""
+    slow_to_open: bool = False
     steps: Mapping[int, StepResult] = field(default_factory=dict)
     hub: Mapping[int, HubFigures] = field(default_factory=dict)
     devices: DevicesResult | None = None
@@ -97,6 +98,7 @@ def point_evidence(
         name=record.name,
         agent_answered=record.accepted and heard,
         udp_answered=record.udp_answered,
+        slow_to_open=record.slow_to_open,
         preflight=_stamp(record, kinds, StepKind.PREFLIGHT),
         idle=_stamp(record, kinds, StepKind.IDLE),
         loaded=_stamp(record, kinds, StepKind.REHEARSAL),
@@ -105,7 +107,8 @@ def point_evidence(
         devices_expected=record.devices is None,
         host=record.devices.host if record.devices else None,
         hub_port=hub_port,
-        complete=complete and _margin_is_told(record, steps),
+        complete=complete,
+        margin_told=_margin_is_told(record, steps),
     )
     number = _last(kinds, StepKind.REHEARSAL)
     told = record.steps.get(number)

@@ -26,7 +26,7 @@ from tests.agent.probes import trees
 from tests.agent.probes.peers.pulse import private_pulse
 from tests.agent.probes.test_inventory import STORE, FakeRegistry
 from tests.agent.processes import write_config
-from tests.agent.test_commands import NOW, STAMP, room
+from tests.agent.statuses import NOW, STAMP, room
 from tests.brokers import Mosquitto, mosquitto_program
 from tests.privileges import run_bound_by_modes
 

@@ -16,8 +16,9 @@ from diemcau_agent.explain import (
     explained_host,
     explained_line,
     host_values,
-    line_values,
 )
+from diemcau_agent.probes.line import judged_line, line_values
+from diemcau_agent.statusfile import LineStatus
 from diemcau_contract.causes import WORDING, Cause
 from diemcau_contract.measurements import Quantiles, StampStatistics
 from diemcau_contract.messages import DeviceResult, HostState
@@ -81,7 +82,7 @@ def test_what_was_asked_of_a_camera_is_a_limit() -> None:
 
 def test_the_line_is_explained_by_its_numbers() -> None:
     """Loss in per cent beside its limit, delays in milliseconds; nothing measured is a dash."""
-    text = "\n".join(explained_line(STAMP, (Cause.OWN_LINE_UP,), "vi"))
+    text = "\n".join(explained_line(line_values(STAMP), (Cause.OWN_LINE_UP,), "vi"))
 
     assert re.search(r"mất gói chiều lên +2,5 % .*: trên 1,0 %", text)
     assert re.search(r"trễ khứ hồi, trung vị +12,3 ms", text)
@@ -105,7 +106,9 @@ def test_the_pc_is_explained_by_its_numbers() -> None:
 
 def test_every_number_of_line_and_pc_has_words() -> None:
     """What --explain shows is read by people."""
-    assert {*host_values(HostState()), *line_values(STAMP)} <= set(VALUES)
+    found = judged_line(LineStatus(port=8620, statistics=STAMP))
+
+    assert {*host_values(HostState()), *found.values} <= set(VALUES)
 
 
 def test_every_limit_is_one_of_the_profile() -> None:

@@ -1,6 +1,6 @@
 """A whole room looked at: the second try, the switch, the log, and nothing that traps a test."""
 
-import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,16 +9,20 @@ import pytest
 from diemcau_agent import roomcheck
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.openings import LOG_NAME, Openings
+from diemcau_agent.probes import frame
+from diemcau_agent.probes.frame import ChildRun
 from diemcau_agent.probes.host import HostSettings
+from diemcau_agent.probes.result import ProbeResult
 from diemcau_agent.roomcheck import RoomFindings, check_room
 from diemcau_contract.causes import Cause
-from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.messages import DeviceResult
 from diemcau_contract.value_words import VALUES
 from diemcau_contract.words import DeviceKind, Status
 from tests.agent.probes.makers import settings_of
 from tests.agent.probes.peers.pjlink import Projector, projector
 from tests.agent.probes.peers.sip import UserAgent, sip_over_udp
 
+ROOT = Path(__file__).parents[2]
 SCENE = "testsrc2=size=640x360:rate=30,noise=alls=4:allf=t,realtime"
 CAMERA = ExpectedDevice("camera", "main", {"format": "lavfi", "url": SCENE})
 
@@ -236,7 +240,7 @@ async def test_what_there_is_no_time_for_is_not_opened(
 async def test_switched_off_here_opens_nothing_but_still_asks_what_is_never_opened(
     tmp_path: Path,
 ) -> None:
-    """Camera and microphone are not applicable, with the cause; a codec is asked as ever."""
+    """Camera and microphone are unknown, with the cause; a codec is asked as ever."""
     openings = Openings(tmp_path, allowed_by_file=True)
     openings.switch(on=False)
     microphone = ExpectedDevice("microphone", "main", {"format": "lavfi", "url": "anullsrc"})
@@ -244,7 +248,7 @@ async def test_switched_off_here_opens_nothing_but_still_asks_what_is_never_open
         codec = ExpectedDevice("codec", "main", {"format": "sip", "url": f"sip://127.0.0.1:{port}"})
         found = await check(tmp_path, codec, CAMERA, microphone, openings=openings)
 
-    assert [one.status for one in found.devices] == ["ok", "not_applicable", "not_applicable"]
+    assert [one.status for one in found.devices] == ["ok", "unknown", "unknown"]
     assert {one.causes for one in found.devices[1:]} == {("switched_off",)}
     assert openings.entries() == []
 
@@ -292,24 +296,37 @@ async def test_every_number_of_the_equipment_has_words(tmp_path: Path) -> None:
     assert shown <= set(VALUES)
 
 
+async def test_a_pc_too_busy_for_the_child_is_read_by_the_agent_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child of low priority gets no turn there; how it reaches the hub is known all the same."""
+    starved = ChildRun(ProbeResult("unknown", ("timeout", "cpu_busy")), "killed: over time", 10.0)
+    monkeypatch.setattr(roomcheck, "run_child", lambda *_arguments: starved)
+    openings = Openings(tmp_path, allowed_by_file=True)
+    settings = HostSettings(tmp_path, "127.0.0.1", cpu_ratio=0.99)
+    host = (await check_room((), settings, openings, "hub: test")).host
+
+    assert (host.status, host.medium) == ("warn", "loopback")
+    assert Cause.CPU_BUSY in host.causes
+    assert Cause.TIMEOUT not in host.causes
+
+
 async def test_a_silent_name_server_does_not_hold_the_room_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The PC is unknown then; what was found of the devices is told."""
-    answered = threading.Event()
+    hanging = "tests.agent.probes.misbehaving:hang"
 
-    def hang(_settings: HostSettings) -> HostState:
-        answered.wait(60)
-        return HostState()
+    def hang(_name: str, _settings: Mapping[str, object], _limit_seconds: float) -> ChildRun:
+        return frame.run_child(hanging, {}, 3.0)
 
-    monkeypatch.setattr(roomcheck, "read_host", hang)
-    monkeypatch.setattr(roomcheck, "HOST_SECONDS", 0.05)
-    try:
-        with sip_over_udp(UserAgent()) as port:
-            source = {"format": "sip", "url": f"sip://127.0.0.1:{port}"}
-            found = await check(tmp_path, ExpectedDevice("codec", "main", source))
-    finally:
-        answered.set()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(roomcheck, "run_child", hang)
+    monkeypatch.setattr(frame, "WITHOUT_DEVICE", (hanging,))
+    monkeypatch.setattr(frame, "CPU_STARVED_RATIO", 2.0)
+    with sip_over_udp(UserAgent()) as port:
+        source = {"format": "sip", "url": f"sip://127.0.0.1:{port}"}
+        found = await check(tmp_path, ExpectedDevice("codec", "main", source))
 
     assert (found.host.status, found.host.causes) == ("unknown", ("timeout",))
     assert found.devices[0].status == "ok"

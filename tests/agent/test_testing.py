@@ -8,12 +8,17 @@ from typing import TypeVar
 
 import psutil
 import pytest
+from pydantic import BaseModel
 
 from diemcau_agent import testing
 from diemcau_agent.app import Agent
+from diemcau_agent.boot import Boot
 from diemcau_agent.config import AgentConfig
 from diemcau_agent.devices import ExpectedDevice
-from diemcau_agent.link import Backoff
+from diemcau_agent.errors import LinkDownError
+from diemcau_agent.link import Backoff, Link
+from diemcau_agent.probes.host import HostSettings
+from diemcau_agent.testing import TestDesk
 from diemcau_contract import messages
 from diemcau_contract.messages import (
     DevicesResult,
@@ -22,7 +27,7 @@ from diemcau_contract.messages import (
     StepResult,
 )
 from diemcau_contract.tickets import Ticket, issue
-from diemcau_contract.topics import Down
+from diemcau_contract.topics import Down, Up
 from diemcau_contract.words import Status, StepKind
 from diemcau_line import protocol
 from diemcau_line.opening import PREFLIGHT_PACKETS
@@ -191,13 +196,13 @@ async def test_an_expired_test_ends_by_itself(
 async def test_devices_stay_shut_where_the_room_says_so(
     broker: Mosquitto, tmp_path: Path, silent_port: int
 ) -> None:
-    """opening_allowed: false answers not_applicable, and opens nothing."""
+    """opening_allowed: false answers unknown, and opens nothing."""
     config = agent_config(tmp_path, broker.port, CAMERA, opening_allowed=False)
     async with running_hub(broker.port) as hub, running_agent(config):
         await hub.wait_for(Report)
         await hub.say(Down.COMMAND, invitation("t1", silent_port))
         (found,) = await hub.wait_for(DevicesResult)
-        assert found.devices[0].status is Status.NOT_APPLICABLE
+        assert found.devices[0].status is Status.UNKNOWN
         assert "opening_allowed" in found.logs["camera.main"]
 
 
@@ -285,3 +290,41 @@ async def test_a_lost_command_channel_ends_the_test(
             assert agent.desk.testing
         broker.stop()
         await until(lambda: not agent.desk.testing)
+
+
+class StarvedLink(Link):
+    """A link over which nothing is acknowledged until it is free."""
+
+    def __init__(self, config: AgentConfig, boot: Boot) -> None:
+        super().__init__(config, boot.hello, FAST)
+        self.is_free = False
+        self.refused = 0
+        self.through: list[BaseModel] = []
+
+    async def send(self, kind: Up, message: BaseModel) -> None:
+        """Take a message once the link is free."""
+        del kind
+        if not self.is_free:
+            self.refused += 1
+            raise LinkDownError
+        self.through.append(message)
+
+
+async def test_an_account_is_tried_for_as_long_as_its_test_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load of the test itself may hold the command channel up for many seconds."""
+    monkeypatch.setattr(testing, "LINK_LOSS_SECONDS", 0.0)
+    config, boot = agent_config(tmp_path, 1883), Boot("bu-dang", "bom-bo")
+    link = StarvedLink(config, boot)
+    desk = TestDesk(
+        config, boot, link, lambda: HostSettings(tmp_path, "127.0.0.1"), lambda _opened: None
+    )
+    desk.on_command(invitation("t1", 8620))
+    sending = asyncio.create_task(desk.send())
+    await until(lambda: link.refused > 1)
+    link.is_free = True
+    await until(lambda: bool(link.through))
+    sending.cancel()
+
+    assert [type(message) for message in link.through] == [messages.TestNotice]

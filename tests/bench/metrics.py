@@ -29,6 +29,7 @@ import yaml
 from aiohttp import ClientSession, web
 from prometheus_client import generate_latest
 
+from diemcau_server import heap
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.state import Board
 from diemcau_server.web.routing import SERVICES
@@ -68,6 +69,7 @@ async def _all_of(points: int) -> list[Row]:
         board = crowded_board(Path(directory), points, datetime.now(UTC))
         metrics = Metrics(board)
         text = await scraped(metrics)
+        heap.keep_still()
         async with _serving(metrics) as url, _reporting(board, metrics):
             rendered = await _render_seconds(metrics)
             seconds, stalls = await _scrapes(url)

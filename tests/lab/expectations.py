@@ -21,6 +21,9 @@ _WINDOW_SECONDS = 0.2
 _PLAYOUT_SECONDS = 0.1
 _ROOMY = 1.25
 """Rate over need from which a queue stays short."""
+_JITTER_SEEN = 0.6
+"""Share of the added delay that is seen: the order of packets is kept, so that they wait for each
+other, and the least delay, from which all is counted, is seldom seen."""
 _ORDER = (Verdict.READY, Verdict.DEGRADED, Verdict.NOT_READY)
 
 Realised = Mapping[tuple[int, str], Passed]
@@ -104,12 +107,29 @@ def _short(scenario: Scenario, number: int, direction: str, profile: Profile) ->
 def _hub(
     scenario: Scenario, number: int, direction: str, profile: Profile, realised: Realised
 ) -> Iterator[Measure]:
-    way: Way = getattr(scenario.hub_line, direction)
+    way = _as_carried(getattr(scenario.hub_line, direction), scenario)
     passed = realised.get((number, direction))
     loss = None
     if passed and passed.sent:
         loss = max(0, passed.sent - passed.arrived - passed.own_lost) / passed.sent
     yield from _measures(way, pace_of(profile, direction), profile, loss)
+
+
+def _as_carried(hub: Way, scenario: Scenario) -> Way:
+    """Return the hub's line as wide as those find it who carry traffic over it.
+
+    Who is blocked or killed leaves them the room that the plan had for all.
+    """
+    killed = {fault.point for fault in scenario.faults if isinstance(fault, KillAgent)}
+    carrying = [
+        number
+        for number in range(1, scenario.points + 1)
+        if number not in killed and not scenario.line(number).udp_blocked
+    ]
+    if hub.rate_ratio is None or not carrying:
+        return hub
+    wider = hub.rate_ratio * scenario.points / len(carrying)
+    return hub.model_copy(update={"rate_ratio": wider})
 
 
 def _measures(way: Way, pace: Pace, profile: Profile, loss: float | None) -> Iterator[Measure]:
@@ -156,10 +176,10 @@ def _queue(way: Way) -> tuple[float, float]:
     """Bound the 95th percentile of the queueing delay."""
     jitter = way.jitter_seconds
     if way.rate_ratio is None or way.rate_ratio >= _ROOMY:
-        return 0.85 * jitter, 1.15 * jitter + 0.010
+        return _JITTER_SEEN * jitter, 1.15 * jitter + 0.010
     if way.rate_ratio <= 1 - _NEAR_RATIO / 2:
         return 0.8 * (way.queue_seconds + jitter), 1.1 * (way.queue_seconds + jitter)
-    return 0.85 * jitter, 1.1 * way.queue_seconds + 1.15 * jitter
+    return _JITTER_SEEN * jitter, 1.1 * way.queue_seconds + 1.15 * jitter
 
 
 def _frames(
@@ -178,8 +198,9 @@ def _frames(
 
 
 def _round_trip(scenario: Scenario, number: int, profile: Profile) -> Measure:
-    line, hub = scenario.line(number), scenario.hub_line
-    ways = (line.up, line.down, hub.up, hub.down)
+    line = scenario.line(number)
+    hub = (_as_carried(way, scenario) for way in (scenario.hub_line.up, scenario.hub_line.down))
+    ways = (line.up, line.down, *hub)
     delay = sum(way.delay_seconds for way in ways)
     queues = [_queue(way) for way in ways]
     low = delay + max(queue[0] for queue in queues)

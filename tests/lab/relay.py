@@ -32,6 +32,9 @@ _PACKET_BYTES = 65_536
 _READS_AT_ONCE = 64
 _IDLE_SECONDS = 5.0
 _NS = 1_000_000_000
+_BURST_SECONDS = 0.5
+"""Without packets for so long, a burst is over: it is counted in those of a loaded line, and would
+last for minutes where only TCP tries again now and then."""
 _SHAPE = TypeAdapter(Shape)
 
 
@@ -57,10 +60,14 @@ class RelayDirection:
         self._shape = shape
         self._chance = random.Random(seed)  # noqa: S311  # a model of a line, no secret
         self._bad = False
+        self._last_ns = 0
 
     def accept(self, packet: bytes, now_ns: int) -> None:
         """Take a packet in: lose it or set the time of its release."""
         self.counts.received += 1
+        if now_ns - self._last_ns > _BURST_SECONDS * _NS:
+            self._bad = False
+        self._last_ns = now_ns
         if self._is_lost():
             self.counts.burst_lost += 1
         elif len(self._waiting) >= QUEUE_PACKETS:

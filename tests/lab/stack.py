@@ -33,7 +33,7 @@ _READY_SECONDS = 60.0
 _TEST_SECONDS = 150.0
 _POLL_SECONDS = 0.2
 _STEPPED_CLOCK = Path(__file__).parent / "stepped_clock"
-_BEGUN = re.compile(r"test (\S+) of \d+ points begins")
+_BEGUN = re.compile(r'"message": "test of \d+ points begins".*?"test": "([^"]+)"')
 _OFFSET = struct.Struct("=q")
 _PROGRAMS = Path(sys.executable).parent
 
@@ -154,7 +154,7 @@ class Stack:
 
     def running_test(self) -> dict[str, Any] | None:
         """Return the progress of the test that runs, or None."""
-        begun = _BEGUN.findall(self.log_tail("server"))
+        begun = _BEGUN.findall((self.path / "server.log").read_text(errors="replace"))
         shown = self.get(f"/api/v1/tests/{begun[-1]}") if begun else {}
         return shown if "elapsed_seconds" in shown and "phase" in shown else None
 

@@ -42,6 +42,18 @@ def test_relay_loses_the_mean_of_its_model() -> None:
     assert lost == pytest.approx(burst.mean_loss_ratio, rel=0.1)
 
 
+def test_a_burst_is_over_after_a_silence() -> None:
+    """It goes on under load, and does not wait for a line's next packets."""
+    burst = BurstLoss(enter_ratio=0.5, leave_ratio=1e-9)
+    loaded, tried = (RelayDirection(Shape(burst_loss=burst), 1) for _ in range(2))
+    for number in range(100):
+        loaded.accept(b"x", now_ns=number * 10_000_000)
+        tried.accept(b"x", now_ns=number * 1_000_000_000)
+
+    assert loaded.counts.burst_lost > 90
+    assert 30 < tried.counts.burst_lost < 70
+
+
 def test_relay_holds_a_packet_for_its_delay() -> None:
     """Nothing leaves before its time; everything is bounded."""
     way = RelayDirection(Shape(delay_seconds=0.5), 0)
@@ -154,3 +166,14 @@ def test_real_loss_replaces_the_expected_one() -> None:
     expected = expected_of(scenario, 1, PROFILE, realised)
     assert (expected.verdict, expected.causes) == (Verdict.NOT_READY, (Cause.OWN_LINE_UP,))
     assert statistics.mean([expected_of(scenario, 2, PROFILE, realised).near]) == 0
+
+
+def test_who_carries_nothing_leaves_the_hub_room_for_the_others() -> None:
+    """Seven points over a line that is 7 % short for eight have more than enough of it."""
+    short = Ways(up=Way(rate_ratio=0.93, queue_seconds=0.3))
+    all_carry = Scenario(name="all", points=8, hub_line=short)
+    blocked = all_carry.model_copy(update={"lines": {1: Ways(udp_blocked=True)}})
+
+    assert expected_of(all_carry, 2, PROFILE).verdict is Verdict.NOT_READY
+    assert not expected_of(all_carry, 2, PROFILE).near
+    assert expected_of(blocked, 2, PROFILE).near

@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab import stack
 from tests.lab.many import groups_of, play_all
+from tests.lab.naming import NAMED_EARLY
 from tests.lab.runner import Outcome
 from tests.lab.scenarios import named_scenarios
 from tests.lab.table import wrongs
@@ -42,3 +43,12 @@ def outcomes() -> Mapping[str, Outcome]:
 def test_each_point_gets_its_verdict_and_cause(name: str, outcomes: Mapping[str, Outcome]) -> None:
     """What is wrong with which line is said, and nothing of the others."""
     assert wrongs(outcomes[name]) == []
+
+
+def test_what_a_step_can_see_is_named_while_the_test_runs(outcomes: Mapping[str, Outcome]) -> None:
+    """A closed port, a dead agent, a clock that was set, a busy PC: nobody waits for the end."""
+    points = [point for outcome in outcomes.values() for point in outcome.counted]
+    early = [point for point in points if point.cause in NAMED_EARLY]
+
+    assert {point.cause for point in early} == set(NAMED_EARLY)
+    assert [point for point in early if point.named_seconds is None] == []

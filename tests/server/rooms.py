@@ -77,6 +77,8 @@ class Rooms:
         self.sent: list[tuple[str, BaseModel]] = []
         self.silent: set[str] = set()
         self.firewalled: set[str] = set()
+        self.slow: set[str] = set()
+        """Rooms whose measuring process is never ready."""
         self.dying: set[str] = set()
         self.clock_steps: set[str] = set()
         """Rooms whose clock is set in the middle."""
@@ -100,13 +102,7 @@ class Rooms:
     async def answer(self, point: str, message: BaseModel) -> None:
         """Answer as an agent whose measuring process does its work in no time."""
         if isinstance(message, TestOpen):
-            await self.say(notice(point, "accepted", test=message.test))
-            if point in self.firewalled:
-                await self.say(notice(point, "no_answer", test=message.test))
-            else:
-                await self.say(notice(point, "opened", test=message.test))
-            if point not in self.dying:
-                await self.say(devices_result(point, test=message.test))
+            await self._answer_opening(point, message)
         if isinstance(message, TestStep) and point not in self.dying:
             for step in message.steps:
                 result = step_result(point, step.kind, test=message.test, step=step.step)
@@ -116,6 +112,15 @@ class Rooms:
                     stepped = replace(END, clock_step_seconds=2.0)
                     result = result.model_copy(update={"end": stepped})
                 await self.say(result)
+
+    async def _answer_opening(self, point: str, message: TestOpen) -> None:
+        await self.say(notice(point, "accepted", test=message.test))
+        if point in self.firewalled:
+            await self.say(notice(point, "no_answer", test=message.test))
+        elif point not in self.slow:
+            await self.say(notice(point, "opened", test=message.test))
+        if point not in self.dying:
+            await self.say(devices_result(point, test=message.test))
 
     async def say(self, message: TestNotice | StepResult | CapacityResult | DevicesResult) -> None:
         """Bring a room's message to the server."""

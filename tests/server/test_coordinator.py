@@ -320,6 +320,19 @@ async def test_blocked_udp_is_told_while_the_test_runs(
     assert (await result_of(run)).points[0].cause is Cause.FIREWALL
 
 
+async def test_a_pc_too_slow_to_begin_is_named(
+    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
+) -> None:
+    """Its agent answers at once, its measuring process does not come up: no fault of the line."""
+    limits = replace(LIMITS, opening_seconds=0.3)
+    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
+    rooms.slow = {"bom-bo"}
+    run = await coordinator.start(ALL)
+
+    assert await named_in(run) == {"bom-bo": Cause.PC_BUSY}
+    assert (await result_of(run)).points[0].cause is Cause.PC_BUSY
+
+
 async def test_nobody_to_measure_ends_without_steps(coordinator: Coordinator, rooms: Rooms) -> None:
     """When every point is silent or blocked the test ends at once, with a verdict."""
     rooms.silent = {"bom-bo", "dak-nhau"}

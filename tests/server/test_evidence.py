@@ -9,7 +9,7 @@ from diemcau_contract.judge import judge
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import PlanInFile, Profile
 from diemcau_contract.result import HubLine
-from diemcau_contract.words import StepKind, Verdict
+from diemcau_contract.words import Confidence, Status, StepKind, Verdict
 from diemcau_server.evidence import (
     HubFigures,
     JudgedPoint,
@@ -73,7 +73,24 @@ def test_without_an_account_of_the_margin_nobody_is_ready() -> None:
     record = whole()
     told = {number: record.steps[number] for number in (1, 2)}
 
-    assert judged(replace(record, steps=told)).said.verdict is Verdict.UNKNOWN
+    said = judged(replace(record, steps=told)).said
+    unknown = {one.rule for one in said.findings if one.status is Status.UNKNOWN}
+
+    assert (said.verdict, said.cause) == (Verdict.UNKNOWN, Cause.UNKNOWN)
+    assert unknown == {"line.up.margin", "line.down.margin"}
+
+
+def test_what_is_known_without_the_margin_is_said() -> None:
+    """A bad line is bad, and a clock that was set is named with as much confidence as ever."""
+    record = whole()
+    told = {number: record.steps[number] for number in (1, 2)}
+    bad = judged(replace(record, steps=told, hub={2: HubFigures(lossy(0.5), sender(), END)})).said
+    stepped = replace(END, clock_step_seconds=-2.0)
+    steps = {1: step_result("bom-bo", StepKind.IDLE, end=stepped), 2: record.steps[2]}
+    clock = judged(replace(record, steps=steps)).said
+
+    assert (bad.verdict, bad.confidence) == (Verdict.NOT_READY, Confidence.HIGH)
+    assert (clock.cause, clock.confidence) == (Cause.CLOCK_STEP, Confidence.MEDIUM)
 
 
 def test_a_step_of_the_clock_counts_whenever_it_happened() -> None:

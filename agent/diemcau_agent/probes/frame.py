@@ -20,9 +20,9 @@ import psutil
 from pydantic import ValidationError
 
 from diemcau_agent.probes.result import ProbeResult, from_json
-from diemcau_agent.probes.table import CPU_STARVED_RATIO, probe_for
+from diemcau_agent.probes.table import CPU_STARVED_RATIO, WITHOUT_DEVICE, probe_for
 from diemcau_contract.device_words import NETWORK
-from diemcau_contract.messages import DeviceResult
+from diemcau_contract.messages import DeviceResult, HostState
 
 MAX_LOG_CHARACTERS: Final = 4000
 
@@ -76,9 +76,10 @@ def run_probe(
 def run_child(name: str, settings: Mapping[str, object], limit_seconds: float) -> ChildRun:
     """Run a row of the table, or a function given as ``module:name``, in a child process.
 
-    Over time is ``bad`` with ``timeout`` once the probe had begun. It is ``unknown`` before that,
-    and with ``cpu_busy`` when the whole PC was busy: then the time says nothing of the device. A
-    child that dies or talks nonsense is ``unknown`` with ``crashed``.
+    Over time is ``bad`` with ``timeout`` once the probe of a device had begun. It is ``unknown``
+    before that, for what has no device, and with ``cpu_busy`` when the whole PC was busy: then the
+    time says nothing of the device. A child that dies or talks nonsense is ``unknown`` with
+    ``crashed``.
     """
     started, cpu_before = time.perf_counter(), cpu_seconds()
     try:
@@ -89,7 +90,8 @@ def run_child(name: str, settings: Mapping[str, object], limit_seconds: float) -
         output, errors = child.communicate(json.dumps(dict(settings)).encode(), limit_seconds)
     except subprocess.TimeoutExpired:
         _, errors = _kill(child)
-        result = _over_time(errors, busy_ratio(cpu_before, cpu_seconds()))
+        begun = _STARTED in errors and name not in WITHOUT_DEVICE
+        result = _over_time(busy_ratio(cpu_before, cpu_seconds()), begun=begun)
         ending = "killed: over time"
     else:
         result, ending = _read(output, child.returncode), f"exit code {child.returncode}"
@@ -116,6 +118,16 @@ def device_result(kind: str, role: str, run: ChildRun) -> DeviceResult:
         )
     except ValidationError:
         return DeviceResult.model_validate({**stamp, "status": "unknown", "causes": ("crashed",)})
+
+
+def host_state(result: ProbeResult) -> HostState:
+    """Put what was read of the PC into the contract's form; nonsense is a crash."""
+    # Of a child that was killed the frame may know how busy the PC was.
+    known = {name: value for name, value in result.values.items() if name in HostState.model_fields}
+    try:
+        return HostState.model_validate({**known, "status": result.status, "causes": result.causes})
+    except ValidationError:
+        return HostState.model_validate({"status": "unknown", "causes": ("crashed",)})
 
 
 def _start(name: str, limit_seconds: float) -> subprocess.Popen[bytes]:
@@ -161,10 +173,10 @@ def busy_ratio(before: tuple[float, float], after: tuple[float, float]) -> float
     return (after[0] - before[0]) / elapsed if elapsed > 0.0 else 0.0
 
 
-def _over_time(errors: bytes, cpu_ratio: float) -> ProbeResult:
+def _over_time(cpu_ratio: float, *, begun: bool) -> ProbeResult:
     if cpu_ratio >= CPU_STARVED_RATIO:
         return ProbeResult("unknown", ("timeout", "cpu_busy"), {"cpu_ratio": round(cpu_ratio, 3)})
-    return ProbeResult("bad" if _STARTED in errors else "unknown", ("timeout",))
+    return ProbeResult("bad" if begun else "unknown", ("timeout",))
 
 
 def _read(output: bytes, exit_code: int) -> ProbeResult:

@@ -1,17 +1,22 @@
-"""The PC itself: load, memory, disk, the way to the hub, clock, power. Runs in the agent."""
+"""The PC itself: load, memory, disk, the way to the hub, clock, power.
+
+The agent reads it for every report by itself; who looks at the room does it in a child, like any
+other probe.
+"""
 
 import os
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import psutil
 
 from diemcau_agent.probes.power import PowerWatch
-from diemcau_contract.messages import HostState
+from diemcau_agent.probes.result import ProbeResult
 from diemcau_contract.needs import DISK_LEAST_BYTES
 
 Medium = Literal["cable", "wifi", "loopback", "unknown"]
@@ -45,8 +50,24 @@ class HostSettings:
     root: Path = Path("/")
     """The file system whose ``/sys``, ``/etc`` and ``/run`` are read."""
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "HostSettings":
+        """Take them from JSON values."""
+        paths = {name: Path(settings[name]) for name in ("state_directory", "root")}
+        return cls(**{**settings, **paths})
 
-def read_host(settings: HostSettings) -> HostState:
+    def as_json(self) -> dict[str, object]:
+        """Return them as JSON values, to be handed to a child."""
+        paths = {"state_directory": str(self.state_directory), "root": str(self.root)}
+        return {**asdict(self), **paths}
+
+
+def probe(settings: Mapping[str, object]) -> ProbeResult:
+    """Read the PC's state by settings in JSON, those of :class:`HostSettings`."""
+    return read_host(HostSettings.of(settings))
+
+
+def read_host(settings: HostSettings) -> ProbeResult:
     """Read the PC's state; what cannot be read is None. Blocks for some milliseconds.
 
     The CPU ratio is the one given, else that of CpuMeter over all calls of this process.
@@ -71,7 +92,9 @@ def read_host(settings: HostSettings) -> HostState:
     }
     causes = [cause for cause, holds in there.items() if holds]
     full = disk_free_bytes is not None and disk_free_bytes < DISK_FULL_BYTES
-    return HostState.model_validate(
+    return ProbeResult(
+        "bad" if full else "warn" if causes else "ok",
+        tuple(causes),
         {
             "cpu_ratio": round(cpu_ratio, 3),
             "memory_ratio": round(memory_ratio, 3),
@@ -81,10 +104,14 @@ def read_host(settings: HostSettings) -> HostState:
             "clock_synchronised": settings.clock_synchronised,
             "on_mains": on_mains,
             "battery_ratio": battery_ratio,
-            "status": "bad" if full else "warn" if causes else "ok",
-            "causes": tuple(causes),
-        }
+        },
     )
+
+
+def measured_load() -> float | None:
+    """Return the busy share as this process has measured it; None before it ran long enough."""
+    ratio, long_enough = _CPU.ratio()
+    return ratio if long_enough else None
 
 
 def route_interface(address: str) -> str | None:

@@ -1,7 +1,6 @@
-"""The table of probes: a new probe of a device is one file and one row.
+"""The table of probes: a new probe is one file and one row.
 
-The agent's file takes its forms of source from here. What the agent itself measures all the time,
-the line and the PC, has no device, no child and no row.
+The agent's file takes its forms of source from here.
 """
 
 import importlib
@@ -23,7 +22,7 @@ class Probe:
     limit_seconds: float
     """Several times what it takes alone: low priority makes a child slow on a busy PC."""
     kind: str | None
-    """Kind of device that it looks at; None for a probe that only lists."""
+    """Kind of device that it looks at; None for a probe of no device."""
     formats: tuple[str, ...] = ()
     """Forms of a device's source that it takes; none: all of its kind."""
     opens: bool = True
@@ -36,6 +35,9 @@ class Probe:
 
 
 PROBES: Final[Mapping[str, Probe]] = {
+    "line": Probe("diemcau_agent.probes.line:probe", 10.0, None, opens=False),
+    # It asks for the way to the hub: name servers may be silent.
+    "host": Probe("diemcau_agent.probes.host:probe", 10.0, None, opens=False),
     "camera": Probe(
         "diemcau_agent.probes.camera:probe", 20.0, "camera", ("v4l2", "dshow", "lavfi")
     ),
@@ -59,14 +61,14 @@ CPU_STARVED_RATIO: Final = 0.85
 HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
 """In which the communes' handbook looks at the devices of a room: the set, picture, sound."""
 
-RESIDENT: Final = ("line", "host")
-"""Probes without a device: the agent itself measures them all the time, and needs no child."""
+WITHOUT_DEVICE: Final = ("line", "host")
+"""They are there in any room, and in no file."""
 
 
 def probe_names() -> tuple[str, ...]:
     """Return the names that a user may ask for, in the order of the communes' handbook."""
     named = [name for kind in HANDBOOK_ORDER for name, row in PROBES.items() if row.kind == kind]
-    return (*RESIDENT, *named)
+    return (*WITHOUT_DEVICE, *named)
 
 
 def probe_for(kind: str, source_format: object) -> tuple[str, Probe] | None:

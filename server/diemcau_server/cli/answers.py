@@ -142,7 +142,7 @@ class CapacityFigures(_Read):
 
 
 class PointDetail(_Read):
-    """What lies behind a point's verdict; ``logs`` of its probes by device, as ``kind.role``."""
+    """What lies behind a point's verdict; ``logs`` by device, as ``kind.role``, and ``host``."""
 
     point: str
     evidence: Annotated[PointEvidence | None, WrapValidator(_if_known)] = None

@@ -164,6 +164,11 @@ class Coordinator:
         error = run.outcome.error if run.outcome else None
         return error is not None and error.code == lines_only().code
 
+    @property
+    def is_testing(self) -> bool:
+        """Whether a test runs."""
+        return self._current is not None
+
     def require_idle(self) -> None:
         """Refuse what would disturb a test.
 

@@ -99,6 +99,8 @@ class Gathered:
 
     def known_of(self, one: PointRun, overdue: Collection[int]) -> Known:
         """Return what the steps that are over say of a point; those of ``overdue`` should be in."""
+        if one.slow_to_open:
+            return Known(unknown=Cause.PC_BUSY)
         if not one.joined:
             return Known()
         if one.is_gone(overdue):

@@ -64,6 +64,8 @@ class PointRun:
         self.phase = PointPhase.WAITING
         self.accepted = False
         self.joined = False
+        self.slow_to_open = False
+        """It accepted, and its measuring process was not ready before the steps began."""
         self.detail = ""
         self.devices: DevicesResult | None = None
         self.steps: dict[int, StepResult] = {}
@@ -108,6 +110,12 @@ class PointRun:
         """Note that the point did not answer in time."""
         if self.phase is PointPhase.WAITING:
             self.phase = PointPhase.SILENT
+
+    def close_opening(self) -> None:
+        """Let the steps begin, with those who have opened their flow."""
+        if self.phase is PointPhase.OPENED:
+            self.join()
+        self.slow_to_open = self.phase is PointPhase.ACCEPTED
 
     def close(self) -> None:
         """Note that the test is over for a point that measured."""
@@ -172,6 +180,7 @@ class PointRun:
             refused=self.phase in {PointPhase.BUSY, PointPhase.REFUSED, PointPhase.FAILED},
             udp_answered=self.udp_answered,
             joined=self.joined,
+            slow_to_open=self.slow_to_open,
             steps=dict(self.steps),
             hub=dict(self.hub),
             devices=self.devices,

@@ -86,6 +86,8 @@ class TestRun:
         self._settled = not order.steps.complete
         self._judging = False
         self._phase_now = ""
+        self._waits_until = 0.0
+        """Loop time until which it waits for accounts that are held up; 0: it does not."""
         self._lost = False
         self._pulse = asyncio.Event()
 
@@ -296,8 +298,7 @@ class TestRun:
             self._began + self._limits.opening_seconds,
         )
         for one in points:
-            if one.phase is PointPhase.OPENED:
-                one.join()
+            one.close_opening()
 
     async def _run_steps(self, joined: list[PointRun]) -> None:
         """Run the settled steps, then those that follow from what they show."""
@@ -320,10 +321,11 @@ class TestRun:
             if row.kind is StepKind.REHEARSAL
         ]
         begin = self._steps_begin or self._loop.time()
-        await self._until(
-            lambda: not any(one.is_held_up for one in joined),
-            begin + max(offsets, default=0.0) + self._limits.held_up_seconds,
-        )
+        deadline = begin + max(offsets, default=0.0) + self._limits.held_up_seconds
+        if any(one.is_held_up for one in joined):
+            self._waits_until = deadline
+        await self._until(lambda: not any(one.is_held_up for one in joined), deadline)
+        self._waits_until = 0.0
 
     async def _add(self, rows: tuple[StepPlan, ...], joined: list[PointRun]) -> None:
         """Append ``rows`` to the test and run them."""
@@ -476,4 +478,4 @@ class TestRun:
     def _expected_end(self) -> float:
         if self._steps_begin is None:
             return self._began + self.estimated_seconds
-        return self._steps_begin + self._line_seconds()
+        return max(self._steps_begin + self._line_seconds(), self._waits_until)

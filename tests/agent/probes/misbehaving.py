@@ -8,14 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from diemcau_agent.probes.host import HostSettings, read_host
 from diemcau_agent.probes.result import ProbeResult
-
-
-def look_at_the_pc(settings: Mapping[str, object]) -> ProbeResult:
-    """Do what the agent does by itself, and nothing that it must not: to be watched."""
-    read_host(HostSettings(Path(str(settings["folder"])), str(settings["route_to"])))
-    return ProbeResult("ok")
 
 
 def hang(_settings: Mapping[str, object]) -> ProbeResult:

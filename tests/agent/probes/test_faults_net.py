@@ -124,8 +124,8 @@ def found(probe: str, made: dict[str, Any], folder: Path) -> tuple[str, tuple[st
     """Make what is to be found, look by the probe that is named; status, causes, and the rest."""
     with settings_of(made, folder) as settings:
         if probe == "host":
-            state = read_host(HostSettings(**settings))  # type: ignore[arg-type]  # by the maker
-            return str(state.status), tuple(map(str, state.causes)), repr(state)
+            pc = read_host(HostSettings(**settings))  # type: ignore[arg-type]  # by the maker
+            return pc.status, pc.causes, repr(pc)
         if "device" in made:
             result = _LOOKS[probe](made, folder)
             return str(result.status), tuple(map(str, result.causes)), repr(result)

@@ -1,5 +1,6 @@
 """The PC's own state."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,19 +8,35 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from diemcau_agent.probes.frame import host_state, run_child
 from diemcau_agent.probes.host import HostSettings, medium_of, read_host, route_interface
+from diemcau_agent.probes.result import from_json, to_json
 from diemcau_contract.causes import Cause
-from diemcau_contract.messages import HostState
 
 
 def test_a_real_pc_can_be_read(tmp_path: Path) -> None:
     """Every number is there, and the way to the hub's address is the loopback."""
     state = read_host(HostSettings(tmp_path, "127.0.0.1", clock_synchronised=True))
-    assert isinstance(state, HostState)
-    assert state.medium == "loopback"
-    assert state.disk_free_bytes is not None
-    assert state.memory_ratio is not None
-    assert state.clock_synchronised is True
+    assert state.values["medium"] == "loopback"
+    assert state.values["disk_free_bytes"] is not None
+    assert state.values["memory_ratio"] is not None
+    assert state.values["clock_synchronised"] is True
+    assert host_state(from_json(to_json(state))) == host_state(state)
+
+
+def test_a_child_reads_the_same_pc(tmp_path: Path) -> None:
+    """The row of the table: settings and result cross as JSON."""
+    settings = HostSettings(
+        tmp_path, "127.0.0.1", clock_synchronised=True, clock_offset_seconds=-3.0, cpu_ratio=0.95
+    )
+    run = run_child("host", settings.as_json(), 60.0)
+    state = host_state(run.result)
+
+    assert HostSettings.of(json.loads(json.dumps(settings.as_json()))) == settings
+    assert state.cpu_ratio == 0.95
+    assert {Cause.CLOCK_OFF, Cause.CPU_BUSY} <= set(state.causes)
+    assert run.duration_seconds > 0
+    assert "exit code 0" in run.log
 
 
 @pytest.mark.parametrize(
@@ -48,7 +65,7 @@ def test_the_charge_is_that_of_a_battery_which_tells_it(
     battery = None if percent is None else SimpleNamespace(percent=percent, power_plugged=plugged)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
     state = read_host(HostSettings(tmp_path, "127.0.0.1"))
-    assert (state.on_mains, state.battery_ratio) == charge
+    assert (state.values["on_mains"], state.values["battery_ratio"]) == charge
 
 
 @pytest.mark.parametrize(

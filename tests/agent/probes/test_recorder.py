@@ -1,8 +1,7 @@
 """Nothing but the result leaves a probe: each row of the table, watched by the kernel's eyes.
 
-The look at the PC is watched as well; on a GNOME desktop, which is not here, it also starts
-``gsettings get`` to read the sleep timer. The line's probe is not watched: its flows are what it is
-for, and what it sends stands in SPEC 5.
+On a GNOME desktop, which is not here, the look at the PC also starts ``gsettings get`` to read the
+sleep timer. What the agent itself sends over the line stands in SPEC 5.
 """
 
 import re
@@ -15,10 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from diemcau_agent.probes.host import _DISCARD_PORT
+from diemcau_agent.probes.host import _DISCARD_PORT, HostSettings
 from diemcau_agent.probes.table import PROBES
+from diemcau_agent.statusfile import write_status
 from tests.agent.probes import makers, recorder
 from tests.agent.probes.makers_av import SOUND_SETTINGS, sounding_room
+from tests.agent.statuses import room
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="strace"),
@@ -62,6 +63,14 @@ def _scene(
     elif name in SOUND_SETTINGS:
         with sounding_room({}, folder, patch) as server:
             yield SOUND_SETTINGS[name], re.escape(server.address)
+    elif name == "host":
+        # The way to the hub is asked for by a socket that sends nothing.
+        patch.delenv("XDG_CURRENT_DESKTOP", raising=False)
+        settings = HostSettings(folder, "127.0.0.1", cpu_ratio=0.1).as_json()
+        yield settings, rf"127\.0\.0\.1:{_DISCARD_PORT}"
+    elif name == "line":
+        write_status(folder, room())
+        yield {"state_directory": str(folder)}, None
     else:
         yield PICTURE, None
 
@@ -77,19 +86,8 @@ def test_nothing_but_the_result_leaves_a_probe(
     # A port of its own choice is how a datagram socket begins.
     allowed = rf"talk {peer}|bind (0\.0\.0\.0|127\.0\.0\.1|::):0" if peer else "$^"
     assert [act for act in recording.acts if not re.fullmatch(allowed, act)] == []
-    assert recording.result.status == "ok", recording.result
-
-
-def test_the_look_at_the_pc_leaves_nothing_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It asks for the way to the hub by a socket that sends nothing, and starts no program."""
-    monkeypatch.delenv("XDG_CURRENT_DESKTOP", raising=False)
-    settings = {"folder": str(tmp_path), "route_to": "127.0.0.1"}
-    recording = recorder.record(f"{BAD}:look_at_the_pc", settings, tmp_path)
-
-    allowed = rf"talk 127\.0\.0\.1:{_DISCARD_PORT}"
-    assert [act for act in recording.acts if not re.fullmatch(allowed, act)] == []
+    # This machine may be short of something, which is no matter here.
+    assert recording.result.status in {"ok", "warn" if name == "host" else "ok"}, recording.result
 
 
 @pytest.mark.parametrize(
