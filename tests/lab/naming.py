@@ -1,6 +1,6 @@
 """When a running test first names a cause: what its events say, step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from types import TracebackType
@@ -15,7 +15,7 @@ NAMED_EARLY = (Cause.FIREWALL, Cause.AGENT_SILENT, Cause.CLOCK_STEP, Cause.PC_BU
 
 
 @dataclass(slots=True)
-class _Seen:
+class Named:
     """The first cause of a point that was shown, and when, after the test's begin."""
 
     cause: Cause
@@ -30,7 +30,7 @@ class NamingWatch:
     """
 
     progress: Callable[[], dict[str, Any] | None]
-    named: dict[str, _Seen] = field(default_factory=dict)
+    named: dict[str, Named] = field(default_factory=dict)
     _ended: list[tuple[float, str]] = field(default_factory=list)
     """When each step was over, and its kind."""
     _stop: Event = field(default_factory=Event)
@@ -51,12 +51,15 @@ class NamingWatch:
         if self._thread is not None:
             self._thread.join()
 
-    def delay_seconds(self, point: str, cause: Cause, fault_seconds: float | None) -> float | None:
+    def delay_seconds(
+        self, point: str, cause: Cause, fault_seconds: float | None, group: int
+    ) -> float | None:
         """Return how long after the end of the step that can see it ``cause`` was named.
 
-        That is the step in which the fault came, ``fault_seconds`` after the test's begin, or for
-        a lasting fault (None) the rehearsal, and for a closed port the opening's begin. None where
-        it was not named while the test ran.
+        That is the first in which the point carries traffic and that ends after the fault,
+        ``fault_seconds`` after the test's begin; for a lasting fault (None) the rehearsal, and for
+        a closed port the opening's begin. ``group`` is the point's, from 0. None where it was not
+        named while the test ran.
         """
         seen = self.named.get(point)
         if seen is None or seen.cause is not cause:
@@ -66,8 +69,19 @@ class NamingWatch:
         if fault_seconds is None:
             ends = [at for at, phase in self._ended if phase == StepKind.REHEARSAL]
         else:
-            ends = [at for at, _ in self._ended if at > fault_seconds]
-        return max(0.0, seen.seconds - min(ends, default=0.0))
+            ends = [at for at in self._own_ends(group) if at > fault_seconds]
+        return max(0.0, seen.seconds - min(ends, default=seen.seconds))
+
+    def _own_ends(self, group: int) -> Iterator[float]:
+        """Yield when the steps were over in which a point of ``group`` took part."""
+        groups = 0
+        for at, phase in self._ended:
+            if phase != StepKind.GROUPS:
+                yield at
+                continue
+            if groups == group:
+                yield at
+            groups += 1
 
     def _work(self) -> None:
         step: tuple[int | None, str] | None = None
@@ -82,4 +96,4 @@ class NamingWatch:
             for row in shown["points"]:
                 cause = row["cause"]
                 if cause in NAMED_EARLY and row["point"] not in self.named:
-                    self.named[row["point"]] = _Seen(Cause(cause), now)
+                    self.named[row["point"]] = Named(Cause(cause), now)

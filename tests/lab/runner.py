@@ -11,6 +11,7 @@ import psutil
 
 from diemcau_contract.causes import Cause
 from diemcau_contract.words import Verdict
+from diemcau_server.steps import GROUPS
 from tests.lab import plan
 from tests.lab.expectations import expected_of, pace_of
 from tests.lab.kernel import LabError
@@ -225,7 +226,10 @@ def _named(
         for fault in scenario.faults
         if fault.point == number and isinstance(fault, KillAgent | ClockStep)
     ]
-    return watch.delay_seconds(point_id(number), Cause(row["cause"]), came[0] if came else None)
+    group = (number - 1) % min(GROUPS, scenario.points)
+    return watch.delay_seconds(
+        point_id(number), Cause(row["cause"]), came[0] if came else None, group
+    )
 
 
 @contextlib.contextmanager

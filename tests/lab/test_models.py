@@ -10,6 +10,7 @@ from diemcau_contract.words import Verdict
 from tests.lab import generator
 from tests.lab.expectations import expected_of
 from tests.lab.many import PROFILE
+from tests.lab.naming import Named, NamingWatch
 from tests.lab.relay import QUEUE_PACKETS, RelayDirection
 from tests.lab.scenarios import Pace, Scenario, Way, Ways, line_of, named_scenarios
 from tests.lab.shapes import BurstLoss, Shape
@@ -177,3 +178,15 @@ def test_who_carries_nothing_leaves_the_hub_room_for_the_others() -> None:
     assert expected_of(all_carry, 2, PROFILE).verdict is Verdict.NOT_READY
     assert not expected_of(all_carry, 2, PROFILE).near
     assert expected_of(blocked, 2, PROFILE).near
+
+
+def test_a_name_is_awaited_from_the_first_own_step_that_can_see_the_fault() -> None:
+    """An agent that dies after its group owes nothing before the rehearsal is over."""
+    watch = NamingWatch(lambda: None)
+    ends = (("idle", 5.0), *(("groups", at) for at in (7.5, 10.0, 13.0, 15.5)), ("rehearsal", 31.0))
+    watch._ended = [(at, kind) for kind, at in ends]  # as its thread writes it
+    watch.named["p06"] = Named(Cause.AGENT_SILENT, 33.5)
+
+    assert watch.delay_seconds("p06", Cause.AGENT_SILENT, 11.5, group=1) == 2.5
+    assert watch.delay_seconds("p06", Cause.AGENT_SILENT, 11.5, group=2) == 20.5
+    assert watch.delay_seconds("p06", Cause.CLOCK_STEP, 11.5, group=1) is None
