@@ -20,7 +20,13 @@ from diemcau_contract.value_words import changes
 from diemcau_contract.wording import hub_advice, line_evidence, works_at
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 
-_DOWN_GUARD_RULES = ("test.down.schedule_error", "test.hub.local_drops")
+_HUB_GUARD_RULES = (
+    "test.down.schedule_error",
+    "test.hub.local_drops",
+    "test.hub.cpu",
+    "test.hub.clock_step",
+)
+"""What is wrong at the hub is no fault of a room's PC."""
 _PACKET_MAX_BYTES = 1200
 """The largest packet of the rehearsal at the IP layer (SPEC 5.5)."""
 _NO_ATTRIBUTION = Attribution()
@@ -212,9 +218,10 @@ def _cause_of_no_measurement(
 
 
 def _cause_of_guards(broken: list[str]) -> Cause | None:
-    if any(rule.endswith("clock_step") for rule in broken):
+    of_pc = [rule for rule in broken if rule not in _HUB_GUARD_RULES]
+    if any(rule.endswith("clock_step") for rule in of_pc):
         return Cause.CLOCK_STEP
-    if any(rule not in _DOWN_GUARD_RULES for rule in broken):
+    if of_pc:
         return Cause.PC_BUSY
     return Cause.UNKNOWN if broken else None
 

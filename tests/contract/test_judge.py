@@ -77,6 +77,8 @@ def test_loss_is_judged_on_and_just_over_each_limit(ratio: float, verdict: Verdi
             Cause.CLOCK_STEP,
         ),
         ({"hub_end": replace(END, local_drops=100)}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        ({"hub_end": replace(END, cpu_ratio=0.99)}, Verdict.UNKNOWN, Cause.UNKNOWN),
+        ({"hub_end": replace(END, clock_step_seconds=2.0)}, Verdict.UNKNOWN, Cause.UNKNOWN),
         (
             {"devices": (BLACK_CAMERA,)},
             Verdict.NOT_READY,
