@@ -5,12 +5,13 @@ Order of reasoning: could the point be measured at all (agent, UDP), is the meas
 ``unknown`` with its own cause, never ``bad``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from diemcau_contract.attribution import Attribution, Place
 from diemcau_contract.causes import LINE_CAUSES, READY_ACTION, Cause, Text, action
 from diemcau_contract.evidence import PointEvidence
+from diemcau_contract.guard_words import GUARDS, broken_guard, guard_action
 from diemcau_contract.line_rules import Measure, clearly_bad, measures
 from diemcau_contract.messages import HostState
 from diemcau_contract.profiles import Profile
@@ -20,13 +21,6 @@ from diemcau_contract.value_words import changes
 from diemcau_contract.wording import hub_advice, line_evidence, works_at
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 
-_HUB_GUARD_RULES = (
-    "test.down.schedule_error",
-    "test.hub.local_drops",
-    "test.hub.cpu",
-    "test.hub.clock_step",
-)
-"""What is wrong at the hub is no fault of a room's PC."""
 _PACKET_MAX_BYTES = 1200
 """The largest packet of the rehearsal at the IP layer (SPEC 5.5)."""
 _NO_ATTRIBUTION = Attribution()
@@ -58,6 +52,9 @@ def judge(
     text = READY_ACTION
     if cause is not None:
         text = _action(cause, device, evidence, profile, attribution)
+        guard = broken_guard(findings)
+        if guard is not None and GUARDS[guard.rule].cause is cause:
+            text = guard_action(guard)
     confidence = _confidence(evidence, profile, findings, _confirmed(cause, attribution))
     return PointVerdict(verdict, confidence, cause, text, findings)
 
@@ -163,17 +160,9 @@ def _verdict(findings: tuple[Finding, ...]) -> Verdict:
 
 def _valid(findings: tuple[Finding, ...]) -> list[Finding]:
     """Drop what the line rules say where a guard calls the measurement invalid."""
-    if not _broken_guards(findings):
+    if broken_guard(findings) is None:
         return list(findings)
     return [finding for finding in findings if not finding.rule.startswith("line.")]
-
-
-def _broken_guards(findings: tuple[Finding, ...]) -> list[str]:
-    return [
-        finding.rule
-        for finding in findings
-        if finding.rule.startswith("test.") and finding.status is Status.UNKNOWN
-    ]
 
 
 def _cause(
@@ -188,8 +177,9 @@ def _cause(
     plain = _cause_of_no_measurement(findings, evidence)
     if plain is not None:
         return plain, ""
+    valid = _valid(findings)
     for status in (Status.BAD, Status.UNKNOWN, Status.WARN):
-        line = _line_cause(findings, status, evidence, attribution)
+        line = _line_cause(valid, status, evidence, attribution)
         if line is not None:
             return line, ""
         device = _device_cause(evidence, status)
@@ -200,7 +190,8 @@ def _cause(
 
 def early_cause(evidence: PointEvidence, profile: Profile) -> Cause | None:
     """Return the guard that is broken already, whatever comes; None where none is."""
-    return _cause_of_guards(_broken_guards(tuple(guard_findings(evidence, profile))))
+    guard = broken_guard(guard_findings(evidence, profile))
+    return GUARDS[guard.rule].cause if guard else None
 
 
 def _cause_of_no_measurement(
@@ -214,16 +205,10 @@ def _cause_of_no_measurement(
     slow = evidence.slow_to_open or _host_is_busy(evidence.host)
     if evidence.udp_answered is None and slow:
         return Cause.PC_BUSY
-    return _cause_of_guards(_broken_guards(findings))
-
-
-def _cause_of_guards(broken: list[str]) -> Cause | None:
-    of_pc = [rule for rule in broken if rule not in _HUB_GUARD_RULES]
-    if any(rule.endswith("clock_step") for rule in of_pc):
-        return Cause.CLOCK_STEP
-    if of_pc:
-        return Cause.PC_BUSY
-    return Cause.UNKNOWN if broken else None
+    guard = broken_guard(findings)
+    if guard is None or GUARDS[guard.rule].cause is Cause.UNKNOWN:
+        return None  # What is wrong at the hub explains no bad device.
+    return GUARDS[guard.rule].cause
 
 
 def _host_is_busy(host: HostState | None) -> bool:
@@ -231,16 +216,16 @@ def _host_is_busy(host: HostState | None) -> bool:
 
 
 def _line_cause(
-    findings: tuple[Finding, ...],
+    findings: Sequence[Finding],
     status: Status,
     evidence: PointEvidence,
     attribution: Attribution,
 ) -> Cause | None:
     rules = [f.rule for f in findings if f.status is status and f.rule.startswith("line.")]
+    if status is Status.UNKNOWN and (rules or broken_guard(findings)):
+        return Cause.UNKNOWN
     if not rules:
         return None
-    if status is Status.UNKNOWN:
-        return Cause.UNKNOWN
     ways = [way for way in Direction if any(rule.startswith(f"line.{way}.") for rule in rules)]
     own = [way for way in ways if attribution.place(evidence.point, way) is Place.OWN]
     if ways and not own:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -5,8 +6,11 @@ import pytest
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, action
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
+from diemcau_contract.guard_words import GUARDS, broken_guard, guard_name
 from diemcau_contract.judge import judge, worst
 from diemcau_contract.messages import DeviceResult, HostState
+from diemcau_contract.result import Finding
+from diemcau_contract.validity import guard_findings
 from diemcau_contract.words import Confidence, DeviceKind, Status, Verdict
 from tests import measured
 from tests.measured import END, PROFILE, STAMP, sender, traffic
@@ -116,6 +120,54 @@ def test_a_bad_camera_stays_bad_where_the_line_could_not_be_measured() -> None:
     said = judge(evidence(point_end=busy, devices=(BLACK_CAMERA,)), PROFILE)
 
     assert said.verdict is Verdict.NOT_READY
+
+
+LATE = replace(SENDER, schedule_error_p99_seconds=0.2)
+BROKEN_GUARDS: dict[str, dict[str, Any]] = {
+    "test.up.schedule_error": {"up": LoadEvidence(CLEAN, LATE)},
+    "test.point.local_drops": {"point_end": replace(END, local_drops=100)},
+    "test.point.cpu": {"point_end": replace(END, cpu_ratio=0.99)},
+    "test.point.clock_step": {"point_end": replace(END, clock_step_seconds=-2.0)},
+    "test.down.schedule_error": {"down": LoadEvidence(CLEAN, LATE)},
+    "test.hub.local_drops": {"hub_end": replace(END, local_drops=100)},
+    "test.hub.cpu": {"hub_end": replace(END, cpu_ratio=0.99)},
+    "test.hub.clock_step": {"hub_end": replace(END, clock_step_seconds=2.0)},
+}
+
+
+@pytest.mark.parametrize("rule", BROKEN_GUARDS)
+def test_each_guard_has_its_own_words(rule: str) -> None:
+    """Unknown by its cause, named and told with both numbers; the hub's blames no room."""
+    said = judge(evidence(**BROKEN_GUARDS[rule]), PROFILE)
+    names = {guard_name(GUARDS[one].cause, broken(one)) for one in GUARDS}
+    finding = broken_guard(said.findings)
+
+    assert finding is not None
+    assert (finding.rule, said.verdict) == (rule, Verdict.UNKNOWN)
+    assert said.cause is GUARDS[rule].cause
+    assert guard_name(said.cause, said.findings) == GUARDS[rule].name
+    assert len(names) == len(GUARDS)
+    assert ("không có lỗi" in said.action.vi) == (".hub." in rule or ".down." in rule)
+    assert re.search(r"\(\d+,\d (ms|%), cho phép \d+,\d (ms|%)\): ", said.action.vi)
+    assert re.search(r"\(\d+\.\d (ms|%), allowed \d+\.\d (ms|%)\): ", said.action.en)
+
+
+def broken(rule: str) -> list[Finding]:
+    """Make the finding of one broken guard."""
+    return [Finding(rule=rule, status=Status.UNKNOWN, value=1.0, limit=0.5, unit="")]
+
+
+def test_every_guard_has_words() -> None:
+    """What can make a measurement invalid can be told."""
+    assert {one.rule for one in guard_findings(evidence(), PROFILE)} == set(GUARDS)
+
+
+def test_what_is_wrong_at_the_hub_hides_no_bad_device() -> None:
+    """The hub could not measure, and this room's camera is black: that is what the room mends."""
+    busy = replace(END, cpu_ratio=1.0)
+    said = judge(evidence(hub_end=busy, up=lossy(0.5), devices=(BLACK_CAMERA,)), PROFILE)
+
+    assert (said.verdict, said.cause) == (Verdict.NOT_READY, Cause.BLACK)
 
 
 def test_a_shortened_test_is_never_ready() -> None:

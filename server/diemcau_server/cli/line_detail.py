@@ -8,7 +8,7 @@ from rich.table import Table
 
 from diemcau_contract.emodel import audio_mos
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
-from diemcau_contract.measurements import Bin, TrafficStatistics
+from diemcau_contract.measurements import Bin, Bursts, TrafficStatistics
 from diemcau_contract.words import Direction, StepKind
 from diemcau_server.cli.answers import CapacityFigures
 from diemcau_server.cli.language import Speech, mark
@@ -51,16 +51,25 @@ def facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
         if traffic is None:
             continue
         if traffic.bursts is not None:
-            yield say(
-                "{way}: losses in {count} bursts, the longest of {longest} packets",
-                way=name, count=traffic.bursts.count, longest=traffic.bursts.length_max,
-            )  # fmt: skip
+            yield _burst_words(traffic.bursts, name, say)
         score = audio_mos(traffic, evidence.idle)
         if score is not None:
             yield say(
                 "{way}: audio {score} of 5 (estimate by the E-model, ITU-T G.107)",
                 way=name, score=say.number(score, 1),
             )  # fmt: skip
+
+
+def _burst_words(bursts: Bursts, way: str, say: Speech) -> str:
+    mean = say.number(bursts.length_mean, 1)
+    words = say(
+        "{way}: losses in {count} bursts, the longest of {longest} packets, {mean} on average",
+        way=way, count=bursts.count, longest=bursts.length_max, mean=mean,
+    )  # fmt: skip
+    if bursts.spacing_mean_seconds is None:
+        return words
+    apart = say.number(bursts.spacing_mean_seconds, 1)
+    return say("{words}; one every {seconds} s", words=words, seconds=apart)
 
 
 def capacity_facts(capacity: Mapping[str, CapacityFigures | None], say: Speech) -> Iterator[str]:

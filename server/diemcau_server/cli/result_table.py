@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diemcau_contract.causes import WORDING, Cause, action
+from diemcau_contract.guard_words import guard_name
 from diemcau_contract.result import PointResult, TestResult
 from diemcau_contract.words import Direction, Status, Verdict
 from diemcau_server.cli.collation import vietnamese_key
@@ -191,7 +192,7 @@ def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:
     for device in point.devices:
         if cause in device.causes and device.status is not Status.OK:
             return device_fault(device, cause, say)
-    return say.pick(WORDING[cause].name)
+    return say.pick(guard_name(cause, point.findings) or WORDING[cause].name)
 
 
 def _rtt_seconds(point: PointResult) -> float | None:

@@ -7,14 +7,16 @@ import pytest
 from babel.messages import mofile, pofile
 from rich.console import Console
 
+from diemcau_contract.result import PointResult
 from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
 from diemcau_server.cli.collation import vietnamese_key
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
 from diemcau_server.cli.language import LOCALE_FOLDER, speech
 from diemcau_server.cli.progress import progress_view
+from diemcau_server.cli.result_table import verdict_and_cause
 from tests.server.cli.conftest import Command
-from tests.server.cli.recorded import progress
+from tests.server.cli.recorded import point, progress
 
 PACKAGE = LOCALE_FOLDER.parent
 CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
@@ -206,3 +208,15 @@ def test_a_terminal_of_eighty_columns_names_devices_only_where_they_are_faulty()
 def test_catalogue_folder_is_in_the_package() -> None:
     """The catalogue is found from the code, wherever that is installed."""
     assert Path(LOCALE_FOLDER, "vi", "LC_MESSAGES", "diemcau.mo").is_file()
+
+
+def test_a_hub_that_could_not_measure_is_named_in_the_row() -> None:
+    """The closed list has no word for it, and "cause unknown" would be less than is known."""
+    findings = [
+        {"rule": "test.hub.cpu", "status": "unknown", "value": 1.0, "limit": 0.95, "unit": "ratio"}
+    ]
+    row = point("bom-bo", "Xã Bom Bo", "unknown") | {"verdict": "unknown", "findings": findings}
+    said = [verdict_and_cause(PointResult.model_validate(row), speech(one)) for one in ("vi", "en")]
+
+    assert said[0].endswith(": máy chủ quá bận")
+    assert said[1].endswith(": server too busy")
