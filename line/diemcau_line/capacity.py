@@ -221,12 +221,12 @@ class CapacityRuns:
             for run in self._runs.values()
         )
 
-    def sent_beside(self, plan: CapacityPlan) -> float:
-        """Return what this end may send at most, in bit/s, while ``plan`` runs."""
+    def beside(self, plan: CapacityPlan) -> float:
+        """Return what goes the way of ``plan`` at most, in bit/s, while it runs."""
         return sum(
             run.plan.max_bits_per_second
             for run in self._runs.values()
-            if run.is_sending and run.plan.overlaps(plan)
+            if run.plan.direction is plan.direction and run.plan.overlaps(plan)
         )
 
     def add(self, plan: CapacityPlan, peer: Peer, lines: Sequence[MeasuringSocket]) -> None:

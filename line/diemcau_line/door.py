@@ -24,11 +24,15 @@ _NS = 1_000_000_000
 
 
 class Door:
-    """Takes tickets signed with ``key``, each once; an answer is never longer than its question."""
+    """Takes tickets signed with ``key``, each once; an answer is never longer than its question.
 
-    def __init__(self, engine: Engine, key: bytes) -> None:
+    ``in_all`` bounds what comes in from all whom it lets in, together.
+    """
+
+    def __init__(self, engine: Engine, key: bytes, in_all: RateCap) -> None:
         self._engine = engine
         self._book = TicketBook(key)
+        self._in_all = in_all
         self._refusals = [0, 0]
 
     def knock(
@@ -61,7 +65,7 @@ class Door:
         if peer.line is None:
             peer.line, peer.address = line, line.sender
             peer.bytes_left = ticket.max_bytes
-            peer.rate = RateCap(ticket.max_bits_per_second)
+            peer.rate = RateCap(ticket.max_bits_per_second, within=self._in_all)
             self._engine.emit(FlowOpened(test, peer.point, peer.flow, f"{host}:{port}", dscp))
         peer.heard_ns = line.received_ns
         peer.stopped = False

@@ -45,6 +45,7 @@ from diemcau_line.protocol import (
     TestClosed,
     TestOpened,
 )
+from diemcau_line.ratecap import RateCap
 from diemcau_line.sockets import KERNEL_STAMPS, MeasuringSocket
 from diemcau_line.stamp import NotReflectedError, SessionReflector
 from diemcau_line.steps import Peer, StepPlan, StepRun
@@ -169,7 +170,8 @@ class Hub:
             port = line.port
         self._lines = lines
         self._bits_per_second_max = command.max_bits_per_second
-        self._door = Door(self._engine, bytes.fromhex(command.ticket_key))
+        in_all = RateCap(command.max_bits_per_second)
+        self._door = Door(self._engine, bytes.fromhex(command.ticket_key), in_all)
         self._reflector = SessionReflector(self._engine.clock, answer_open=command.open_stamp)
         self._engine.emit(HubReady(port, KERNEL_STAMPS))
 
@@ -236,10 +238,15 @@ class Hub:
                 offered = offered_bits_per_second(plan, rate_ratio)
                 if allowed is not None and offered > allowed:
                     return f"flow {peer.flow}: {offered:.0f} bit/s, its ticket allows {allowed:.0f}"
-        together = sum(offered_bits_per_second(peer.outgoing, rate_ratio) for peer in peers)
-        if together > self._bits_per_second_max:
-            return f"{together:.0f} bit/s in all, this hub sends {self._bits_per_second_max:.0f}"
-        return ""
+        down = sum(offered_bits_per_second(peer.outgoing, rate_ratio) for peer in peers)
+        up = sum(offered_bits_per_second(peer.incoming, rate_ratio) for peer in peers)
+        return self._over_in_all(max(up, down))
+
+    def _over_in_all(self, bits_per_second: float) -> str:
+        most = self._bits_per_second_max
+        if bits_per_second <= most:
+            return ""
+        return f"{bits_per_second:.0f} bit/s in all, this hub's bound is {most:.0f}"
 
     def _plan_capacity(self, command: RunCapacity) -> None:
         start = self._engine.clock.now_ns() + int(command.starts_in_seconds * _NS)
@@ -267,10 +274,9 @@ class Hub:
         if allowed is not None and wanted > allowed:
             detail = f"flow {flow}: {wanted:.0f} bit/s, its ticket allows {allowed:.0f}"
             return Failed(name, "over_limit", detail, test)
-        together = self._capacity.sent_beside(plan) + wanted
-        if plan.direction is Direction.DOWN and together > self._bits_per_second_max:
-            detail = f"{together:.0f} bit/s in all, this hub sends {self._bits_per_second_max:.0f}"
-            return Failed(name, "over_limit", detail, test)
+        over = self._over_in_all(self._capacity.beside(plan) + wanted)
+        if over:
+            return Failed(name, "over_limit", over, test)
         if self._capacity.is_busy(flow, plan):
             return Failed(name, "over_limit", f"flow {flow} measures its capacity then", test)
         return None

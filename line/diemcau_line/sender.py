@@ -22,6 +22,10 @@ from diemcau_line.traffic import Planned
 
 LATE_START_NS = 50_000_000
 """What was due longer ago than this when a sender starts is not sent any more."""
+GIVEN_UP_NS = 200_000_000
+"""What is overdue by more is not sent: a sender held up so long would put a burst on the line that
+all points share. It has broken its guard by then: no step is longer than 15 s, and its p99 counts
+what was given up as well."""
 _PADDINGS = 16
 _NS = 1_000_000_000
 
@@ -76,23 +80,14 @@ class FlowSender:
         """Send the next packet; return the deadline of the one after it."""
         if self._next is None:
             return -1
-        offset, payload, kind, frame, index, count = self._next
-        number = self._number
-        view = self._views[number % _PADDINGS]
-        sequence = self._rtp_sequence[kind]
-        self._rtp_sequence[kind] = (sequence + 1) & 0xFFFF
         now = self._clock.now_ns()
-        marker = 0x80 if kind == PayloadType.VIDEO and index + 1 == count else 0
-        REHEARSAL.pack_into(
-            view, 0, 0x80, kind | marker, sequence,
-            now * self._rates[kind] // _NS & 0xFFFF_FFFF, self._ssrc[kind], self._token, now,
-            number, frame, index, count, self._step, 0,
-        )  # fmt: skip
-        if not self._line.send(view[: RTP_BYTES + payload], self._address):
+        late_ns = now - self._start_ns - self._next[0]
+        self._errors_ns.append(late_ns)
+        if late_ns > GIVEN_UP_NS:
             self._failed += 1
-        self._errors_ns.append(now - self._start_ns - offset)
-        self._number = number + 1
-        self.bytes_sent += payload + RTP_BYTES + IP_UDP_BYTES
+        else:
+            self._send(self._next, now)
+        self._number += 1
         if self.bytes_sent >= self._bytes_max:
             self.stop()
             return -1
@@ -118,6 +113,21 @@ class FlowSender:
             schedule_error_p99_seconds=late[min(len(late) - 1, len(late) * 99 // 100)] / _NS,
             schedule_error_max_seconds=late[-1] / _NS,
         )
+
+    def _send(self, planned: Planned, now: int) -> None:
+        _, payload, kind, frame, index, count = planned
+        view = self._views[self._number % _PADDINGS]
+        sequence = self._rtp_sequence[kind]
+        self._rtp_sequence[kind] = (sequence + 1) & 0xFFFF
+        marker = 0x80 if kind == PayloadType.VIDEO and index + 1 == count else 0
+        REHEARSAL.pack_into(
+            view, 0, 0x80, kind | marker, sequence,
+            now * self._rates[kind] // _NS & 0xFFFF_FFFF, self._ssrc[kind], self._token, now,
+            self._number, frame, index, count, self._step, 0,
+        )  # fmt: skip
+        if not self._line.send(view[: RTP_BYTES + payload], self._address):
+            self._failed += 1
+        self.bytes_sent += payload + RTP_BYTES + IP_UDP_BYTES
 
     def _skip(self, missed_ns: int) -> None:
         while self._next is not None and self._next[0] < missed_ns:

@@ -81,8 +81,8 @@ class _Test:
     """The process of each point."""
     listener: TestListener
     lost: bool = False
-    loads: list[tuple[float, float]] = field(default_factory=list)
-    """The capacity steps that the hub sends: their ends on the loop's clock, their bits/s."""
+    loads: list[tuple[float, Direction, float]] = field(default_factory=list)
+    """The capacity steps: their ends on the loop's clock, their directions, their bits/s."""
 
     @property
     def processes(self) -> Collection[MeasuringProcess]:
@@ -216,12 +216,10 @@ class MeasuringEnd:
         """
         current = self._current(test)
         for _, row, _ in rows:
-            sent = sum(
-                offered_bits_per_second(current.flows[point].down, row.rate_ratio)
-                for point in points
-                if row.includes(point)
-            )
-            self._within_limit(sent)
+            flows = [current.flows[point] for point in points if row.includes(point)]
+            for plans in ([one.down for one in flows], [one.up for one in flows]):
+                offered = (offered_bits_per_second(plan, row.rate_ratio) for plan in plans)
+                self._within_limit(sum(offered))
         planned: dict[str, list[PlannedStep]] = {point: [] for point in points}
         shares = {
             process: [point for point in points if current.at[point] is process]
@@ -305,23 +303,21 @@ class MeasuringEnd:
         return current
 
     def _within_limit(self, bits_per_second: float) -> None:
-        """Hold the hub's bound over all processes: each knows only what it sends itself."""
+        """Hold the hub's bound over all processes: each knows only what is its own."""
         most = self._where.max_bits_per_second
         if bits_per_second > most:
-            message = f"over_limit: {bits_per_second:.0f} bit/s in all, this hub sends {most:.0f}"
+            bound = f"this hub's bound is {most:.0f}"
+            message = f"over_limit: {bits_per_second:.0f} bit/s in all, {bound}"
             raise MeasuringError(message)
 
     @contextmanager
     def _load_of(self, current: _Test, command: RunCapacity) -> Iterator[None]:
         """Count a capacity step against the hub's bound, unless it comes to nothing."""
-        if command.direction is Direction.UP:
-            yield
-            return
         now = asyncio.get_running_loop().time()
         current.loads = [load for load in current.loads if load[0] > now]
-        wanted = command.max_bits_per_second
-        self._within_limit(wanted + sum(beside for _, beside in current.loads))
-        load = (now + command.starts_in_seconds + command.duration_seconds, float(wanted))
+        way, wanted = command.direction, float(command.max_bits_per_second)
+        self._within_limit(wanted + sum(beside for _, to, beside in current.loads if to is way))
+        load = (now + command.starts_in_seconds + command.duration_seconds, way, wanted)
         current.loads.append(load)
         try:
             yield

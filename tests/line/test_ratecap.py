@@ -31,3 +31,14 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
     cap.takes(500, 2 * SECOND)
 
     assert not cap.takes(100, SECOND)
+
+
+def test_all_together_stay_within_their_bound() -> None:
+    """Each is within its own, the second no longer within that of all; a free one is as well."""
+    in_all = RateCap(16_000)
+    first, second, free = (RateCap(rate, within=in_all) for rate in (12_000.0, 12_000.0, None))
+
+    assert first.takes(700, SECOND)
+    assert not second.takes(700, SECOND)
+    assert second.takes(300, SECOND)
+    assert not free.takes(1, SECOND)

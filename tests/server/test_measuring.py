@@ -306,7 +306,7 @@ async def test_the_hubs_bound_holds_over_all_processes(tmp_path: Path) -> None:
 async def test_capacity_of_points_of_two_processes_shares_the_hubs_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one sends counts for the other; what arrives at the hub, or is refused, does not."""
+    """What one has counts for the other, each direction by itself; what is refused does not."""
     bounds: dict[str, Any] = {"max_bits_per_second": 7e6, "capacity_max_bits_per_second": 4_000_000}
     end = measuring_of(district(tmp_path), processes=2, **bounds)
 
@@ -325,6 +325,8 @@ async def test_capacity_of_points_of_two_processes_shares_the_hubs_bound(
         with pytest.raises(MeasuringError, match="over_limit"):
             await end.plan_capacity("t1", CapacityOrder(3, "dak-nhau", Direction.DOWN, 1e6))
         await end.plan_capacity("t1", CapacityOrder(4, "dak-nhau", Direction.UP, 1e6))
+        with pytest.raises(MeasuringError, match="over_limit"):
+            await end.plan_capacity("t1", CapacityOrder(5, "bom-bo", Direction.UP, 1e6))
     finally:
         await end.stop()
 
