@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,11 +98,23 @@ def _line_rows(name: str, result: Any) -> Iterator[Row]:
         for finding in point["findings"]
         if finding["rule"].startswith("line.") and finding["status"] != "ok"
     ]
-    verdicts = [point["verdict"] for point in result["points"]]
-    yield Row("main_job", f"{name}: found ready", verdicts.count("ready"), "points")
+    others = [point for point in result["points"] if point["verdict"] != "ready"]
+    ready = len(result["points"]) - len(others)
+    yield Row("main_job", f"{name}: found ready", ready, "points", _in_the_way(others))
     yield Row("main_job", f"{name}: worst loss", lost * 100, "%")
     yield Row("main_job", f"{name}: worst queue, p95", waited * 1000, "ms")
     yield Row("main_job", f"{name}: findings of the line that are not ok", len(bad), "findings")
+
+
+def _in_the_way(points: list[Any]) -> str:
+    """Name what kept points from being ready, most frequent first: here the machine, not a line."""
+    rules = Counter(
+        finding["rule"]
+        for point in points
+        for finding in point["findings"]
+        if finding["status"] not in {"ok", "not_applicable"}
+    )
+    return ", ".join(f"{rule} {count}" for rule, count in rules.most_common())
 
 
 def _device_rows(name: str, district: District, result: Any, asked_at: datetime) -> Iterator[Row]:
