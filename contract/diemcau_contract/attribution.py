@@ -15,7 +15,12 @@ from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.line_rules import clearly_bad, worst_status
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import Limits, Profile
-from diemcau_contract.validity import line_is_valid, losses_are_valid, sent_late
+from diemcau_contract.validity import (
+    line_is_valid,
+    losses_are_valid,
+    sent_late,
+    without_steps_cut_short,
+)
 from diemcau_contract.witnesses import interfaces_agree, simultaneous, together
 from diemcau_contract.words import Direction, Status, StepKind
 
@@ -88,6 +93,7 @@ class Attribution:
 
 def attribute(points: Sequence[PointEvidence], profile: Profile) -> Attribution:
     """Compare all points of one test."""
+    points = [without_steps_cut_short(one, profile) for one in points]
     valid = [one for one in points if line_is_valid(one, profile)]
     counted = [one for one in points if losses_are_valid(one, profile)]
     hub: dict[Direction, HubDirectionFigures] = {}
@@ -105,6 +111,7 @@ def failed_in_group(one: PointEvidence, profile: Profile) -> tuple[Direction, ..
 
     It can be said as soon as the group is over; a sender that was late says nothing.
     """
+    one = without_steps_cut_short(one, profile)
     return tuple(
         way
         for way in Direction
@@ -121,6 +128,7 @@ def every_group_failed(points: Sequence[PointEvidence], profile: Profile) -> boo
     Then either the hub's line carries not even a group, or every line is bad: only points that go
     alone can tell.
     """
+    points = [without_steps_cut_short(one, profile) for one in points]
     valid = [one for one in points if line_is_valid(one, profile)]
 
     def failed(one: PointEvidence, direction: Direction) -> bool:
@@ -294,7 +302,9 @@ class _Compared:
         for one in self._points:
             for step in one.of_kind(StepKind.MARGIN):
                 traffic = _traffic(step.load(self._direction))
-                tried.setdefault(step.rate_ratio, []).append(worst_status(traffic, self._limits))
+                if traffic is not None:
+                    found = worst_status(traffic, self._limits)
+                    tried.setdefault(step.rate_ratio, []).append(found)
         good = [
             ratio
             for ratio, found in tried.items()

@@ -1,7 +1,7 @@
 """What a broken guard is called and what to do first against it (SPEC 6.2, 6.4).
 
 The closed list of causes has one word for a PC that could not measure; its words tell which of the
-guards it was, with both numbers, and a hub that could not measure is not sent to a room.
+guards it was, and a hub that could not measure is not sent to a room.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,106 +11,124 @@ from diemcau_contract.causes import Cause, Text
 from diemcau_contract.result import Finding
 from diemcau_contract.words import Status
 
-_MILLISECONDS = (1e3, 1, "ms")
-_PERCENT = (1e2, 1, "%")
-_CLOSE_VI, _CLOSE_EN = "đóng bớt chương trình trên", "close other programs on"
-_NOT_AT_FAULT = Text("Điểm cầu không có lỗi:", "This point is not at fault:")
+_DIGITS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a guard's numbers are told."""
+
+    factor: float
+    digits: int
+    unit: str
+
+
+_MILLISECONDS = _Shown(1e3, 1, "ms")
+_SECONDS = _Shown(1, 2, "s")
+_PERCENT = _Shown(1e2, 1, "%")
 
 
 @dataclass(frozen=True, slots=True)
 class GuardWords:
-    """Words of one guard; ``told`` and ``action`` make one sentence."""
+    """Words of one guard; ``action`` and ``told`` make one sentence."""
 
     cause: Cause
     name: Text
     told: Text
+    shown: _Shown
     action: Text
-    shown: tuple[float, int, str]
-    """Factor, decimals and unit of its numbers."""
 
 
-_ROOM = Text(
-    f"{_CLOSE_VI} máy tính của xã (hoặc khởi động lại máy), rồi đo lại.",
-    f"{_CLOSE_EN} the room's PC (or restart it), then test again.",
+_FREE_PC = Text(
+    "Đóng bớt chương trình trên máy tính của xã (hoặc khởi động lại máy), rồi đo lại",
+    "Close other programs on the room's PC (or restart it), then test again",
 )
-_HALL = Text(f"{_CLOSE_VI} máy chủ, rồi đo lại.", f"{_CLOSE_EN} the hub's server, then test again.")
+_FREE_SERVER = Text(
+    "Đóng bớt chương trình trên máy chủ, rồi đo lại",
+    "Close other programs on the hub's server, then test again",
+)
 
 GUARDS: Mapping[str, GuardWords] = {
     "test.point.clock_step": GuardWords(
         Cause.CLOCK_STEP,
         Text("đồng hồ máy bị chỉnh", "clock was stepped"),
         Text(
-            "Đồng hồ máy tính của xã bị chỉnh trong lúc đo",
-            "The clock of the room's PC was stepped during the test",
+            "đồng hồ máy tính bị chỉnh trong lúc đo", "the PC's clock was stepped during the test"
         ),
+        _SECONDS,
         Text(
-            "bật tự động đồng bộ giờ trên máy, rồi đo lại.",
-            "turn on time synchronisation there, then test again.",
+            "Bật tự động đồng bộ giờ trên máy tính của xã, rồi đo lại",
+            "Turn on time synchronisation on the room's PC, then test again",
         ),
-        _MILLISECONDS,
     ),
     "test.point.cpu": GuardWords(
         Cause.PC_BUSY,
         Text("bộ xử lý máy tính quá bận", "PC's processor too busy"),
-        Text("Bộ xử lý của máy tính xã quá bận", "The processor of the room's PC is too busy"),
-        _ROOM,
+        Text("bộ xử lý quá bận", "its processor is too busy"),
         _PERCENT,
+        _FREE_PC,
     ),
     "test.up.schedule_error": GuardWords(
         Cause.PC_BUSY,
         Text("máy tính gửi gói trễ", "PC sends late"),
-        Text("Máy tính của xã gửi gói tin trễ", "The room's PC sends packets late"),
-        _ROOM,
+        Text("máy gửi gói tin trễ", "it sends packets late"),
         _MILLISECONDS,
+        _FREE_PC,
+    ),
+    "test.up.not_sent": GuardWords(
+        Cause.PC_BUSY,
+        Text("máy tính gửi không kịp", "PC cannot send"),
+        Text("máy không gửi hết gói tin", "it did not send all packets"),
+        _PERCENT,
+        _FREE_PC,
     ),
     "test.point.local_drops": GuardWords(
         Cause.PC_BUSY,
         Text("máy tính nhận không kịp", "PC drops packets"),
-        Text(
-            "Máy tính của xã nhận không kịp, tự bỏ gói tin",
-            "The room's PC itself drops packets that have arrived",
-        ),
-        _ROOM,
+        Text("máy nhận không kịp, tự bỏ gói tin", "it drops packets that have arrived"),
         _PERCENT,
+        _FREE_PC,
     ),
     "test.hub.clock_step": GuardWords(
         Cause.UNKNOWN,
         Text("đồng hồ máy chủ bị chỉnh", "server's clock was stepped"),
         Text(
-            "đồng hồ máy chủ ở hội trường bị chỉnh trong lúc đo",
-            "the clock of the hub's server was stepped during the test",
+            "đồng hồ máy chủ bị chỉnh trong lúc đo",
+            "the server's clock was stepped during the test",
         ),
+        _SECONDS,
         Text(
-            "bật tự động đồng bộ giờ trên máy chủ, rồi đo lại.",
-            "turn on time synchronisation there, then test again.",
+            "Bật tự động đồng bộ giờ trên máy chủ ở hội trường, rồi đo lại",
+            "Turn on time synchronisation on the hub's server, then test again",
         ),
-        _MILLISECONDS,
     ),
     "test.hub.cpu": GuardWords(
         Cause.UNKNOWN,
         Text("máy chủ quá bận", "server too busy"),
-        Text(
-            "bộ xử lý máy chủ ở hội trường quá bận", "the processor of the hub's server is too busy"
-        ),
-        _HALL,
+        Text("bộ xử lý máy chủ quá bận", "the server's processor is too busy"),
         _PERCENT,
+        _FREE_SERVER,
     ),
     "test.down.schedule_error": GuardWords(
         Cause.UNKNOWN,
         Text("máy chủ gửi gói trễ", "server sends late"),
-        Text("máy chủ ở hội trường gửi gói tin trễ", "the hub's server sends packets late"),
-        _HALL,
+        Text("máy chủ gửi gói tin trễ", "the server sends packets late"),
         _MILLISECONDS,
+        _FREE_SERVER,
+    ),
+    "test.down.not_sent": GuardWords(
+        Cause.UNKNOWN,
+        Text("máy chủ gửi không kịp", "server cannot send"),
+        Text("máy chủ không gửi hết gói tin", "the server did not send all packets"),
+        _PERCENT,
+        _FREE_SERVER,
     ),
     "test.hub.local_drops": GuardWords(
         Cause.UNKNOWN,
         Text("máy chủ nhận không kịp", "server drops packets"),
-        Text(
-            "máy chủ ở hội trường nhận không kịp, tự bỏ gói tin",
-            "the hub's server itself drops packets that have arrived",
-        ),
-        _HALL,
+        Text("máy chủ nhận không kịp, tự bỏ gói tin", "the server drops packets that have arrived"),
         _PERCENT,
+        _FREE_SERVER,
     ),
 }
 """In the order of reasoning: the room's before the hub's, the clock first, load before its
@@ -132,15 +150,31 @@ def guard_name(cause: Cause | None, findings: Iterable[Finding]) -> Text | None:
 
 
 def guard_action(guard: Finding) -> Text:
-    """Return what is wrong, with value and limit, and what to do first; of a rule of GUARDS."""
+    """Return what to do first and what was wrong, with value and limit; of a rule of GUARDS.
+
+    Of the hub the sentence is the same for every room, and so is said once: no numbers, for each
+    room has its own (``--explain`` shows them).
+    """
     words = GUARDS[guard.rule]
-    vi = f"{words.told.vi} ({_numbers(guard, words, 'cho phép').replace('.', ',')}):"
-    en = f"{words.told.en} ({_numbers(guard, words, 'allowed')}):"
-    whole = Text(vi, en) + words.action
-    return _NOT_AT_FAULT + whole if words.cause is Cause.UNKNOWN else whole
+    if words.cause is Cause.UNKNOWN:
+        return Text(
+            f"{words.action.vi}: chưa đo được đường truyền vì {words.told.vi}.",
+            f"{words.action.en}: the line could not be measured, for {words.told.en}.",
+        )
+    value, limit = _numbers(guard, words.shown)
+    unit = words.shown.unit
+    told_vi = f"{value} {unit}, cho phép {limit} {unit}".replace(".", ",")
+    return Text(
+        f"{words.action.vi}: {words.told.vi} ({told_vi}).",
+        f"{words.action.en}: {words.told.en} ({value} {unit}, allowed {limit} {unit}).",
+    )
 
 
-def _numbers(guard: Finding, words: GuardWords, allowed: str) -> str:
-    factor, digits, unit = words.shown
-    value, limit = (guard.value or 0.0) * factor, (guard.limit or 0.0) * factor
-    return f"{value:.{digits}f} {unit}, {allowed} {limit:.{digits}f} {unit}"
+def _numbers(guard: Finding, shown: _Shown) -> tuple[str, str]:
+    """Return value and limit with as many decimals as tell them apart."""
+    both = ((guard.value or 0.0) * shown.factor, (guard.limit or 0.0) * shown.factor)
+    for digits in range(shown.digits, _DIGITS_MAX + 1):
+        value, limit = (f"{one:.{digits}f}" for one in both)
+        if value != limit:
+            break
+    return value, limit

@@ -16,7 +16,12 @@ from diemcau_contract.line_rules import Measure, clearly_bad, measures
 from diemcau_contract.messages import HostState
 from diemcau_contract.profiles import Profile
 from diemcau_contract.result import Finding
-from diemcau_contract.validity import guard_findings, sent_late
+from diemcau_contract.validity import (
+    guard_findings,
+    sent_late,
+    sent_whole,
+    without_steps_cut_short,
+)
 from diemcau_contract.value_words import changes
 from diemcau_contract.wording import hub_advice, line_evidence, works_at
 from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
@@ -24,6 +29,7 @@ from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verd
 _PACKET_MAX_BYTES = 1200
 """The largest packet of the rehearsal at the IP layer (SPEC 5.5)."""
 _NO_ATTRIBUTION = Attribution()
+_USABLE = frozenset({Verdict.READY, Verdict.DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +49,17 @@ def judge(
     """Judge one point by ``profile``; ``attribution`` says whose line a fault of the line is."""
     findings = tuple(_findings(evidence, profile))
     verdict = _verdict(findings)
-    if verdict is Verdict.READY and evidence.complete and not evidence.margin_told:
+    if verdict in _USABLE and evidence.complete and not evidence.margin_told:
         findings += tuple(_margin_owed())
         verdict = Verdict.UNKNOWN
-    if verdict is Verdict.READY and not evidence.complete:
+    if verdict in _USABLE and not evidence.complete:
         verdict = Verdict.UNKNOWN
     cause, device = _cause(findings, evidence, verdict, attribution)
     text = READY_ACTION
     if cause is not None:
         text = _action(cause, device, evidence, profile, attribution)
         guard = broken_guard(findings)
-        if guard is not None and GUARDS[guard.rule].cause is cause:
+        if guard is not None and not device and GUARDS[guard.rule].cause is cause:
             text = guard_action(guard)
     confidence = _confidence(evidence, profile, findings, _confirmed(cause, attribution))
     return PointVerdict(verdict, confidence, cause, text, findings)
@@ -98,7 +104,16 @@ def _line_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Findin
 
 
 def _preflight_findings(evidence: PointEvidence) -> Iterator[Finding]:
-    """A mark that the carrier rewrites harms nothing by itself: the rehearsal bears it too."""
+    """What is known of clocks and path before the load.
+
+    A mark that the carrier rewrites harms nothing by itself: the rehearsal bears it too.
+    """
+    clock = evidence.idle or evidence.preflight
+    if clock is not None and clock.clock_offset_seconds is not None:
+        yield Finding(
+            rule="line.clock_offset", status=Status.OK, value=clock.clock_offset_seconds,
+            limit=clock.clock_offset_bound_seconds, unit="seconds",
+        )  # fmt: skip
     preflight = evidence.preflight
     if preflight is None:
         return
@@ -115,15 +130,21 @@ def _preflight_findings(evidence: PointEvidence) -> Iterator[Finding]:
 
 
 def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
-    """A line that carries the plan but not 120 % of it is worth a warning, never more."""
+    """A line that carries the plan but not 120 % of it is worth a warning, never more.
+
+    What a late sender did not lose the line has carried; what it lost proves nothing.
+    """
     limits = profile.limits
     for step in evidence.of_kind(StepKind.MARGIN):
         for direction in Direction:
-            traffic = step.load(direction).traffic
-            late = sent_late(step.load(direction).sender, profile)
-            if step.rate_ratio <= 1 or traffic is None or not traffic.packets_sent or late:
+            load = step.load(direction)
+            traffic = load.traffic
+            if step.rate_ratio <= 1 or traffic is None or not traffic.packets_sent:
                 continue
-            status = Status.WARN if clearly_bad(traffic, limits) else Status.OK
+            is_bad = clearly_bad(traffic, limits)
+            status = Status.WARN if is_bad else Status.OK
+            if not sent_whole(load.sender, profile) or (is_bad and sent_late(load.sender, profile)):
+                status = Status.UNKNOWN
             yield Finding(
                 rule=f"line.{direction}.margin", status=status, value=traffic.loss_ratio,
                 limit=limits.loss_ratio.bad, unit="ratio",
@@ -264,7 +285,7 @@ def _action(
     text = action(cause, evidence=line_evidence(loads), port=evidence.hub_port)
     if not str(cause).startswith("own_line"):
         return text
-    return text + works_at(evidence, ways, profile)
+    return text + works_at(without_steps_cut_short(evidence, profile), ways, profile)
 
 
 def _opposite(direction: Direction) -> Direction:

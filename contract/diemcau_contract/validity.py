@@ -1,6 +1,7 @@
 """When a measurement says something of the line at all: guards on both ends (SPEC 6.2); pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.measurements import SenderStatistics
@@ -23,6 +24,8 @@ def guard_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Findin
                 guards.schedule_error_p99_seconds,
                 "seconds",
             )
+            not_sent = _not_sent_ratio(sender)
+            yield _guard(f"test.{direction}.not_sent", not_sent, guards.local_drop_ratio, "ratio")
     for place, end, received in (
         ("point", evidence.point_end, _received(evidence.down)),
         ("hub", evidence.hub_end, _received(evidence.up)),
@@ -58,10 +61,30 @@ def losses_are_valid(evidence: PointEvidence, profile: Profile) -> bool:
     return answered and enough and all(one.rule.endswith(_CLOCK_STEP) for one in broken)
 
 
+def sent_whole(sender: SenderStatistics | None, profile: Profile) -> bool:
+    """Tell whether all went on the line that a sender had to send: else its step offered less."""
+    return sender is None or _not_sent_ratio(sender) <= profile.guards.local_drop_ratio
+
+
+def without_steps_cut_short(evidence: PointEvidence, profile: Profile) -> PointEvidence:
+    """Return ``evidence`` without what steps beside the rehearsal say where not all was sent."""
+
+    def told(load: LoadEvidence) -> LoadEvidence:
+        return load if sent_whole(load.sender, profile) else replace(load, traffic=None)
+
+    steps = (replace(one, up=told(one.up), down=told(one.down)) for one in evidence.steps)
+    return replace(evidence, steps=tuple(steps))
+
+
 def sent_late(sender: SenderStatistics | None, profile: Profile) -> bool:
-    """Tell whether a sender broke its guard: its step says nothing of the line."""
+    """Tell whether a sender broke its guard: what its step lost says nothing of the line."""
     allowed = profile.guards.schedule_error_p99_seconds
     return sender is not None and sender.schedule_error_p99_seconds > allowed
+
+
+def _not_sent_ratio(sender: SenderStatistics) -> float:
+    planned = sender.packets_sent + sender.send_errors
+    return sender.send_errors / planned if planned else 0.0
 
 
 def _clock_steps(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:

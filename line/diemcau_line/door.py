@@ -20,11 +20,15 @@ from diemcau_line.sockets import MeasuringSocket
 from diemcau_line.steps import Peer
 
 _REFUSALS_PER_SECOND_MAX = 50
+_NOT_OURS = frozenset({TicketFault.MALFORMED, TicketFault.BAD_SIGNATURE})
+"""Faults of a ticket that nobody has shown this hub to have signed."""
 _NS = 1_000_000_000
 
 
 class Door:
     """Takes tickets signed with ``key``, each once; an answer is never longer than its question.
+
+    A stranger, who has neither a flow's secret nor a ticket of this hub, gets none at all.
 
     ``in_all`` bounds what comes in from all whom it lets in, together.
     """
@@ -47,18 +51,20 @@ class Door:
         packet = parse_control(octets, peer.secret if peer else None)
         if not isinstance(packet, Open):
             return
-        if test is None:
-            self._refuse(line, packet, None, TicketFault.CLOSED)
-            return
         host, port = line.sender[:2]
         try:
             ticket = self._book.take(packet.ticket, f"{host}:{port}", time.time(), peers)
         except TicketError as error:
-            self._refuse(line, packet, peer, error.reason)
+            is_ours = error.reason not in _NOT_OURS
+            reason = TicketFault.CLOSED if test is None and is_ours else error.reason
+            self._engine.rejected[reason] += 1
+            if is_ours or peer is not None:
+                self._refuse(line, packet, peer, reason)
             return
-        if peer is None or (ticket.flow, ticket.test, ticket.point) != (
+        if test is None or peer is None or (ticket.flow, ticket.test, ticket.point) != (
             packet.flow, test, peer.point,
         ):  # fmt: skip
+            self._engine.rejected[TicketFault.UNKNOWN_FLOW] += 1
             self._refuse(line, packet, peer, TicketFault.UNKNOWN_FLOW)
             return
         ttl, dscp = line.ttl_and_dscp()
@@ -76,7 +82,6 @@ class Door:
     def _refuse(
         self, line: MeasuringSocket, packet: Open, peer: Peer | None, reason: TicketFault
     ) -> None:
-        self._engine.rejected[reason] += 1
         second = line.received_ns // _NS
         if self._refusals[0] != second:
             self._refusals = [second, 0]

@@ -34,7 +34,7 @@ class RateCap:
         if self._at_ns:
             gained = (now_ns - self._at_ns) * rate / _NS
             self._left = min(self._left + max(0.0, gained), rate * BURST_SECONDS)
-        self._at_ns = now_ns
+        self._at_ns = max(self._at_ns, now_ns)
         if octets * 8 > self._left:
             return False
         if self._within is not None and not self._within.takes(octets, now_ns):

@@ -48,7 +48,7 @@ class Tally:
 class SentCount:
     """A sender's own count: planned packets ``first`` to before ``stop``, all sent but ``errors``.
 
-    Errors are packets that the sender's own system did not take.
+    Errors are packets that the sender's own system did not take, or that it gave up as overdue.
     """
 
     first: int

@@ -147,6 +147,11 @@ class MeasureConfig(_Section):
     capacity_max_bits_per_second: int = Field(default=250_000_000, ge=1_000_000, le=10**9)
     capacity_schedule: CapacitySchedule | None = None
 
+    @property
+    def capacity_most_bits_per_second(self) -> int:
+        """The most that one line is tried at: never above the bound of all together."""
+        return min(self.capacity_max_bits_per_second, int(self.max_bits_per_second))
+
     @model_validator(mode="after")
     def _ports_exist(self) -> Self:
         last = self.port + self.processes - 1

@@ -195,7 +195,7 @@ class MeasuringEnd:
             raise
         self._test = opened
         not_after = time.time() + expires_in_seconds
-        most = self._where.capacity_max_bits_per_second if capacity else None
+        most = self._where.capacity_most_bits_per_second if capacity else None
         return {
             one.point: issue(
                 ticket_of(test, one, expires_in_seconds, not_after, most), self._ticket_key
@@ -238,7 +238,7 @@ class MeasuringEnd:
             MeasuringError: the process is not there, refuses, or has forgotten the test.
         """
         current = self._current(test)
-        most = self._where.capacity_max_bits_per_second
+        most = self._where.capacity_most_bits_per_second
         if order.max_bits_per_second is not None:
             most = min(most, max(_CAPACITY_LEAST, round(order.max_bits_per_second)))
         start = round(max(order.start_bits_per_second, _CAPACITY_LEAST))

@@ -100,7 +100,7 @@ def _line_rows(name: str, result: Any) -> Iterator[Row]:
     ]
     others = [point for point in result["points"] if point["verdict"] != "ready"]
     ready = len(result["points"]) - len(others)
-    yield Row("main_job", f"{name}: found ready", ready, "points", _in_the_way(others))
+    yield Row("main_job", f"{name}: found ready{_in_the_way(others)}", ready, "points")
     yield Row("main_job", f"{name}: worst loss", lost * 100, "%")
     yield Row("main_job", f"{name}: worst queue, p95", waited * 1000, "ms")
     yield Row("main_job", f"{name}: findings of the line that are not ok", len(bad), "findings")
@@ -114,7 +114,8 @@ def _in_the_way(points: list[Any]) -> str:
         for finding in point["findings"]
         if finding["status"] not in {"ok", "not_applicable"}
     )
-    return ", ".join(f"{rule} {count}" for rule, count in rules.most_common())
+    named = ", ".join(f"{rule} {count}" for rule, count in rules.most_common())
+    return f" (in the way: {named})" if named else ""
 
 
 def _device_rows(name: str, district: District, result: Any, asked_at: datetime) -> Iterator[Row]:

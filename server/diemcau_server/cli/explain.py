@@ -26,6 +26,8 @@ _RULES: Final[Mapping[str, str]] = {
     "devices": mark("devices checked"),
     "host": mark("the PC"),
     "schedule_error": mark("sender's timing error (p99)"),
+    "not_sent": mark("packets that were not sent"),
+    "line.clock_offset": mark("clock offset, hub minus PC (known to within)"),
     "local_drops": mark("packets dropped inside the PC"),
     "cpu": mark("processor load"),
     "clock_step": mark("step of the clock"),

@@ -29,20 +29,7 @@ _Row = tuple[str, LoadEvidence, LoadEvidence]
 
 def facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
     """Yield one line each about clock, path, bursts of loss and audio."""
-    idle = evidence.idle
-    if idle is not None and idle.clock_offset_seconds is not None:
-        yield say(
-            "Clock: hub minus PC {offset} ms, known to within {bound} ms",
-            offset=say.number(idle.clock_offset_seconds * 1000, 2),
-            bound=say.number((idle.clock_offset_bound_seconds or 0.0) * 1000, 2),
-        )
-    if idle is not None and idle.one_way_delay_up_seconds is not None:
-        down = idle.one_way_delay_down_seconds
-        yield say(
-            "One way (both clocks synchronised): up {up} ms, down {down} ms",
-            up=say.number(idle.one_way_delay_up_seconds.p50 * 1000, 2),
-            down=say.number(down.p50 * 1000, 2) if down else "–",
-        )
+    yield from _clock_facts(evidence, say)
     path = evidence.preflight
     if path is not None and path.path_mtu_bytes is not None:
         yield say("Path: packets of up to {size} bytes pass whole", size=path.path_mtu_bytes)
@@ -60,6 +47,30 @@ def facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
             )  # fmt: skip
 
 
+def _clock_facts(evidence: PointEvidence, say: Speech) -> Iterator[str]:
+    idle = evidence.idle
+    if idle is not None and idle.clock_offset_seconds is not None:
+        yield say(
+            "Clock: hub minus PC {offset} ms, known to within {bound} ms",
+            offset=say.number(idle.clock_offset_seconds * 1000, 2),
+            bound=say.number((idle.clock_offset_bound_seconds or 0.0) * 1000, 2),
+        )
+    end = evidence.point_end
+    if end is not None and end.clock_synchronised is not None:
+        synchronised, own = (
+            say("The PC's clock is synchronised"),
+            say("The PC's clock is not synchronised"),
+        )
+        yield synchronised if end.clock_synchronised else own
+    if idle is not None and idle.one_way_delay_up_seconds is not None:
+        down = idle.one_way_delay_down_seconds
+        yield say(
+            "One way (both clocks synchronised): up {up} ms, down {down} ms",
+            up=say.number(idle.one_way_delay_up_seconds.p50 * 1000, 2),
+            down=say.number(down.p50 * 1000, 2) if down else "–",
+        )
+
+
 def _burst_words(bursts: Bursts, way: str, say: Speech) -> str:
     mean = say.number(bursts.length_mean, 1)
     words = say(
@@ -68,8 +79,11 @@ def _burst_words(bursts: Bursts, way: str, say: Speech) -> str:
     )  # fmt: skip
     if bursts.spacing_mean_seconds is None:
         return words
-    apart = say.number(bursts.spacing_mean_seconds, 1)
-    return say("{words}; one every {seconds} s", words=words, seconds=apart)
+    seconds = bursts.spacing_mean_seconds
+    if seconds < 1:
+        apart = say.number(seconds * 1000, 0)
+        return say("{words}; one every {milliseconds} ms", words=words, milliseconds=apart)
+    return say("{words}; one every {seconds} s", words=words, seconds=say.number(seconds, 1))
 
 
 def capacity_facts(capacity: Mapping[str, CapacityFigures | None], say: Speech) -> Iterator[str]:

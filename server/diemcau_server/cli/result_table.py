@@ -44,7 +44,7 @@ def print_result(result: TestResult, console: Console, say: Speech) -> None:
     console.print(result_table(result, say))
     if result.hub_line.cause is not None:
         words = verdict_words(result.hub_line.verdict, say)
-        cause = cause_name(result.hub_line.cause, say)
+        cause = _hub_cause_words(result, result.hub_line.cause, say)
         console.print(Text(say("Hub line: {words}: {cause}", words=words, cause=cause)))
         console.print()
     _print_capacity(result, console, say)
@@ -193,6 +193,16 @@ def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:
         if cause in device.causes and device.status is not Status.OK:
             return device_fault(device, cause, say)
     return say.pick(guard_name(cause, point.findings) or WORDING[cause].name)
+
+
+def _hub_cause_words(result: TestResult, cause: Cause, say: Speech) -> str:
+    """Return what is in the way of the hub's line; of a hub that could not measure, its guard."""
+    if cause is Cause.UNKNOWN:
+        names = (guard_name(cause, point.findings) for point in result.points)
+        name = next((one for one in names if one is not None), None)
+        if name is not None:
+            return say.pick(name)
+    return cause_name(cause, say)
 
 
 def _rtt_seconds(point: PointResult) -> float | None:

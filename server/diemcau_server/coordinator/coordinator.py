@@ -31,7 +31,13 @@ from diemcau_server.coordinator.gathered import Outcome, TestOrder
 from diemcau_server.coordinator.limits import CAPACITY_POINTS_MOST, TimeLimits
 from diemcau_server.coordinator.point import Ignored
 from diemcau_server.coordinator.run import Publish, TestRun
-from diemcau_server.coordinator.selection import Selection, Wanted, check_capacity, select
+from diemcau_server.coordinator.selection import (
+    Selection,
+    Wanted,
+    check_bound,
+    check_capacity,
+    select,
+)
 from diemcau_server.errors import StoreError
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board
@@ -128,6 +134,7 @@ class Coordinator:
         """
         now = self._pace.clock()
         chosen = select(self._config, request, now)
+        check_bound(self._config.measure.max_bits_per_second, chosen, quick=request.quick)
         if request.capacity:
             check_capacity(self._config, chosen, now, CAPACITY_POINTS_MOST)
         await self._give_way()
@@ -277,7 +284,7 @@ class Coordinator:
                 Direction.UP: line.up_bits_per_second,
                 Direction.DOWN: line.down_bits_per_second,
             }
-        most = float(self._config.measure.capacity_max_bits_per_second)
+        most = float(self._config.measure.capacity_most_bits_per_second)
         room = {way: min(rate, most) for way, rate in hub_rates(configured, known).items()}
         return CapacityTask(known, configured, room)
 

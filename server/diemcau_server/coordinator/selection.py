@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from diemcau_contract.causes import Text
 from diemcau_contract.profiles import Profile
+from diemcau_line.traffic import RATE_RATIO_MAX, offered_bits_per_second
 from diemcau_server.config import HubConfig, PointConfig, ServerConfig, SessionConfig
 from diemcau_server.coordinator.errors import SelectionError
 from diemcau_server.coordinator.near import named, nearest
@@ -71,6 +72,32 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
     profile = _profile(config, request.profile, session)
     chosen = tuple(Chosen(point.id, point.name) for point in points)
     return Selection(hub.id, chosen, session.id if session else None, profile)
+
+
+def check_bound(most_bits_per_second: float, chosen: Selection, *, quick: bool) -> None:
+    """See that a test stays within what the measuring port may carry, to its last step.
+
+    Raises:
+        SelectionError: all points together would send or receive more.
+    """
+    profile, ratio = chosen.profile, 1.0 if quick else RATE_RATIO_MAX
+    each = max(offered_bits_per_second(one, ratio) for one in (profile.up, profile.down))
+    needed = each * len(chosen.points)
+    if needed <= most_bits_per_second:
+        return
+    shown = [f"{number / 1e6:.1f}" for number in (needed, most_bits_per_second)]
+    in_vietnamese = [one.replace(".", ",") for one in shown]
+    raise SelectionError(
+        "over_limit",
+        Text(
+            f"Đo {len(chosen.points)} điểm cầu cùng lúc cần {in_vietnamese[0]} Mbit/s, mà "
+            f"measure.max_bits_per_second chỉ cho {in_vietnamese[1]} Mbit/s: nâng mức đó trong tệp "
+            "cấu hình máy chủ, hoặc đo ít điểm cầu hơn.",
+            f"Testing {len(chosen.points)} points at once takes {shown[0]} Mbit/s, and "
+            f"measure.max_bits_per_second allows {shown[1]} Mbit/s: raise it in the server's file, "
+            "or test fewer points.",
+        ),
+    )
 
 
 def check_capacity(config: ServerConfig, chosen: Selection, now: datetime, most: int) -> None:
