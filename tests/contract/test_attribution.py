@@ -90,6 +90,19 @@ def test_good_in_the_group_and_bad_with_all_is_the_hub_line() -> None:
     assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
 
 
+def test_a_group_in_which_the_hub_did_not_send_all_blames_no_line() -> None:
+    """What a stalled sender gave up is missing in four rooms' figures, and is no loss of theirs."""
+    cut = LoadEvidence(load(0.3, packets=500).traffic, replace(SENDER, send_errors=60))
+    groups = [replace(step(0.0), up=cut)] * 4 + [step(0.0)] * 12
+    points = district([load(0.06, 0.1)] * 16, groups)
+
+    assert shared(points) is Shared.CONGESTION
+    assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
+    assert failed_in_group(points[0], PROFILE) == ()
+    stalled = district([load(0.06, 0.1)] * 4, [replace(step(0.0), up=cut)] * 4)
+    assert not every_group_failed(stalled, PROFILE)
+
+
 def test_two_equal_bad_lines_are_never_the_hub_line() -> None:
     """The trap: same loss, same queue, at the same time, on two lines of their own."""
     bad, good = load(0.088, 0.178), load()

@@ -132,10 +132,14 @@ def start_hall(
     plan: TrafficPlan = PLAN,
     address: tuple[str, int] = ("127.0.0.1", 0),
     expires_in_seconds: float = 60.0,
+    **how: Any,
 ) -> Hall:
-    """Start the hub on ``address`` and open test ``t`` for flows 1 to ``points``."""
+    """Start the hub on ``address`` and open test ``t`` for flows 1 to ``points``.
+
+    ``how`` is what StartHub takes beside.
+    """
     host, port = address
-    ready = hub.ask(StartHub(TICKET_KEY.hex(), (host,), port), HubReady)
+    ready = hub.ask(StartHub(TICKET_KEY.hex(), (host,), port, **how), HubReady)
     hall = Hall(hub, ready.port, points, plan, host)
     flows = range(1, points + 1)
     hub.send(SetStampSessions(tuple(StampSession(flow, hall.secret(flow) * 2) for flow in flows)))

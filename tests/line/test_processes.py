@@ -9,14 +9,22 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from diemcau_contract.packets.capacity import LOAD_PAYLOAD_TYPE
-from diemcau_contract.packets.control import Open, pack_control
+from diemcau_contract.packets.control import (
+    REFUSE_REASONS,
+    Open,
+    Refuse,
+    pack_control,
+    parse_control,
+)
 from diemcau_contract.packets.rehearsal import REHEARSAL_BYTES
 from diemcau_contract.packets.stamp import StampRequest, ntp_from_unix_ns, pack_stamp_request
+from diemcau_contract.plans import TrafficPlan
 from diemcau_contract.words import StepKind
 from diemcau_line import protocol
 from diemcau_line.light import LightFlow
@@ -230,6 +238,68 @@ def test_a_datagram_longer_than_any_of_ours_is_not_even_looked_at(hall: Hall, po
 
     assert len(answer) == DATAGRAM_BYTES  # the longest that may be one of ours
     assert counters.rejected == {"too_long": 2 * len(starts)}
+
+
+def test_a_stranger_gets_no_answer_and_a_holder_of_our_ticket_does(hall: Hall) -> None:
+    """Neither in a test nor outside: only what this hub has signed is answered, by name."""
+    body = hall.ticket(9).partition(".")[0]
+    forged = pack_control(Open(9, 0, f"{body}.{'A' * 43}"), bytes(16))
+    genuine = pack_control(Open(9, 0, hall.ticket(9)), bytes(16))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.settimeout(10)
+        stranger.connect(("127.0.0.1", hall.port))
+        for reason in ("unknown_flow", "closed"):
+            stranger.send(forged)
+            stranger.send(genuine)
+            refuse = parse_control(stranger.recv(1000), None)
+            assert isinstance(refuse, Refuse)
+            assert REFUSE_REASONS[refuse.reason] == reason
+            assert select.select([stranger], [], [], 0)[0] == []
+            if reason == "unknown_flow":
+                hall.hub.ask(CloseTest("t"), protocol.TestClosed)
+    counters = hall.hub.ask(ReportCounters(), HubCounters)
+
+    assert counters.rejected == {"bad_signature": 2, "unknown_flow": 1, "closed": 1}
+
+
+@pytest.mark.parametrize(
+    ("bound", "ticket", "is_over"),
+    [(1_600_000, 20_000_000, True), (1e9, 700_000, True), (3_000_000, 1_500_000, False)],
+)
+def test_what_comes_in_is_bounded_for_each_and_for_all(
+    bound: float,
+    ticket: int,
+    is_over: bool,  # noqa: FBT001  # a case
+) -> None:
+    """Two points that send more than they were planned: 1.1 Mbit/s each instead of 0.4."""
+    small = TrafficPlan(
+        audio_bits_per_second=64_000, video_bits_per_second=300_000, frames_per_second=30
+    )
+    with End("hub") as hub, End("point") as one, End("point") as other:
+        hall = start_hall(hub, 2, small, max_bits_per_second=bound)
+        for flow, end in ((1, one), (2, other)):
+            order = hall.open_point(flow, ticket=hall.ticket(flow, max_bits_per_second=ticket))
+            end.ask(replace(order, up=PLAN), Opened)
+        hall.step({1: one, 2: other}, seconds=2.5)
+        hub.wait(HubStepResult)
+        counters = hub.ask(ReportCounters(), HubCounters)
+
+    assert counters.rehearsal_received > 0
+    assert ("over_rate" in counters.rejected) is is_over
+
+
+def test_no_step_may_bring_in_more_than_the_hubs_bound() -> None:
+    """What the points would send counts as what the hub would."""
+    up = replace(PLAN, video_bits_per_second=3_000_000)
+    with End("hub") as hub, End("point") as end:
+        hall = start_hall(hub, 1, max_bits_per_second=2e6)
+        hub.ask(CloseTest("t"), protocol.TestClosed)
+        flow = HubFlow("p1", 1, hall.secret(1), up, PLAN)
+        hub.ask(OpenTest("t", (flow,), 30.0), protocol.TestOpened)
+        end.ask(hall.open_point(1), Opened)
+        step = RunStep("t", 1, StepKind.REHEARSAL, (1,), 1.0, after(0.1), 1.0)
+
+        assert "this hub's bound" in hub.ask(step, Failed).detail
 
 
 def test_abort_at_the_hub_stops_the_points_traffic(hall: Hall, point: End) -> None:

@@ -15,6 +15,7 @@ from diemcau_contract.words import PointState
 from diemcau_server.coordinator import Coordinator, Pace, Wanted
 from diemcau_server.coordinator import TestRunningError as Running
 from diemcau_server.measuring import MeasuringEnd
+from diemcau_server.measuring_process import MeasuringError
 from diemcau_server.state import Board, PointKey, PointView
 from tests.server.district import NOW, district
 from tests.server.rooms import LIMITS, QUICK, SHORT, MeasuredRooms, measuring_of
@@ -135,3 +136,20 @@ async def test_the_schedule_gives_up_without_a_broker(there: District) -> None:
 
     assert await there.coordinator.measure_capacity("bu-dang", TWO) is False
     there.coordinator.require_idle()
+
+
+async def test_a_capacity_that_cannot_be_had_costs_no_verdict(
+    there: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines were tested before: that result comes, without a figure."""
+
+    async def refuse(*_: object) -> None:
+        message = "over_limit"
+        raise MeasuringError(message)
+
+    monkeypatch.setattr(MeasuringEnd, "plan_capacity", refuse)
+    wanted = Wanted("An", points=("bom-bo",), capacity=True, quick=True)
+    result = await result_of(await there.coordinator.start(wanted))
+
+    assert result.points[0].line.up is not None
+    assert result.points[0].line.capacity.up_bits_per_second is None

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from diemcau_line.traffic import offered_bits_per_second
 from diemcau_server.coordinator.errors import SelectionError
-from diemcau_server.coordinator.selection import Selection, Wanted, select
+from diemcau_server.coordinator.selection import Selection, Wanted, check_bound, select
 from tests.server.district import FILE, NOW, district
 
 
@@ -205,3 +206,26 @@ def test_a_hub_that_does_not_follow_is_asked_for(tmp_path: Path, wanted: Wanted,
         select(district(tmp_path, TWO_HUBS), wanted, NOW)
 
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("quick", "ratio"), [(False, 1.2), (True, 1.0)])
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_test_above_the_hubs_bound_is_refused_before_it_begins(
+    tmp_path: Path,
+    quick: bool,  # noqa: FBT001  # a case
+    ratio: float,
+    way: str,
+) -> None:
+    """To its last step and in both directions; the words name the key and both numbers."""
+    selection = chosen(tmp_path)
+    plans = {"up": selection.profile.up, "down": selection.profile.up}
+    plans[way] = replace(plans[way], video_bits_per_second=2_000_000)
+    selection = replace(selection, profile=selection.profile.model_copy(update=plans))
+    needed = 2 * offered_bits_per_second(plans[way], ratio)
+
+    check_bound(needed + 1, selection, quick=quick)
+    with pytest.raises(SelectionError) as refused:
+        check_bound(needed - 1, selection, quick=quick)
+    assert refused.value.code == "over_limit"
+    assert "measure.max_bits_per_second" in refused.value.text.vi
+    assert f"{needed / 1e6:.1f}".replace(".", ",") in refused.value.text.vi
