@@ -28,6 +28,7 @@ from diemcau_server.server_series import (
     TEST_KINDS,
     TEST_RESULTS,
 )
+from diemcau_server.speech.wording import SEVERITY
 from diemcau_server.watch import WatchLimits, checks
 from diemcau_server.web.routes import ROUTES
 from tests.deploy.dashboards import expressions, links, variables
@@ -239,7 +240,7 @@ def test_every_word_of_a_closed_list_is_shown_in_vietnamese() -> None:
         return sorted(one.value for one in shown)
 
     every_check = checks(report(host=FULL_HOST), WatchLimits(0.1, 0.1, 1))
-    assert sorted(words.SEVERITY) == sorted(PointState)
+    assert sorted(SEVERITY) == sorted(PointState)
     assert sorted(words.HUB_LINE_SEVERITY) == sorted(Verdict)
     assert values(words.STATE_WORDS) == sorted(PointState)
     assert values(words.CAUSE_WORDS) == sorted(Cause)

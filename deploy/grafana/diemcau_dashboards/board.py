@@ -35,7 +35,6 @@ from diemcau_dashboards.words import (
     ORANGE,
     RED,
     ROLE_WORDS,
-    SEVERITY,
     STATE_WORDS,
     YELLOW,
     Shown,
@@ -43,6 +42,7 @@ from diemcau_dashboards.words import (
 from diemcau_dashboards.words import (
     coded as code_words,
 )
+from diemcau_server.speech.wording import SEVERITY
 
 _STATE: Final = coded("diemcau_point_state", "state", SEVERITY, POINTS, "hub, point")
 _NOT_READY: Final = f"diemcau_point_ready{{{POINTS}}} == 0"

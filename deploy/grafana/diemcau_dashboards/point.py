@@ -46,7 +46,6 @@ from diemcau_dashboards.words import (
     PURPLE,
     RED,
     ROLE_WORDS,
-    SEVERITY,
     WORKS,
     YELLOW,
     YES_NO,
@@ -54,6 +53,7 @@ from diemcau_dashboards.words import (
 from diemcau_dashboards.words import (
     coded as code_words,
 )
+from diemcau_server.speech.wording import SEVERITY
 
 _STATE: Final = coded("diemcau_point_state", "state", SEVERITY, POINT, "point")
 _DIRECTIONS: Final = named_texts(DIRECTION_WORDS)

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
-from diemcau_server.cli.collation import vietnamese_key
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
-from diemcau_server.cli.language import LOCALE_FOLDER, speech
 from diemcau_server.cli.progress import progress_view
+from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.language import LOCALE_FOLDER, speech
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import progress
 
@@ -21,9 +21,9 @@ CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
 
 
 def _said_in_code() -> set[str]:
-    """Every message id in cli/, demo/ and district/, as Python itself reads them."""
+    """Every message id of the code that speaks, as Python itself reads them."""
     found: set[str] = set()
-    folders = (PACKAGE / name for name in ("cli", "demo", "district"))
+    folders = (PACKAGE / name for name in ("cli", "demo", "district", "speech"))
     for file in (file for folder in folders for file in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
