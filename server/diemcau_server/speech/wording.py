@@ -76,7 +76,8 @@ _FINE_MILLISECONDS: Final = 100
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
-_NO_NEED: Final = frozenset({Status.OK, Status.NOT_APPLICABLE, Status.IN_USE})
+NO_NEED: Final = frozenset({Status.OK, Status.NOT_APPLICABLE, Status.IN_USE})
+"""Nobody has to do anything about a device of these."""
 
 
 class DeviceSeen(Protocol):
@@ -134,7 +135,7 @@ def device_words(devices: Iterable[DeviceSeen], say: Speech) -> str:
         return "–"
     faults = []
     for device in listed:
-        if device.status in _NO_NEED:
+        if device.status in NO_NEED:
             continue
         cause = device.causes[0] if device.causes else Cause.UNKNOWN
         faults.append(f"{SYMBOLS[device.status]} {device_fault(device, cause, say)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages import mofile, pofile
+from jinja2 import Environment, nodes
 from rich.console import Console
 
 from diemcau_server import __version__
@@ -21,9 +22,9 @@ CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
 
 
 def _said_in_code() -> set[str]:
-    """Every message id of the code that speaks, as Python itself reads them."""
+    """Every message id of code and templates, as Python and Jinja themselves read them."""
     found: set[str] = set()
-    folders = (PACKAGE / name for name in ("cli", "demo", "district", "speech"))
+    folders = (PACKAGE / name for name in ("cli", "demo", "district", "speech", "web"))
     for file in (file for folder in folders for file in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -34,6 +35,12 @@ def _said_in_code() -> set[str]:
                 literals = [one for one in node.args[:2] if isinstance(one, ast.Constant)]
                 wanted = literals[:1] if name != "count" else literals
                 found |= {one.value for one in wanted if isinstance(one.value, str)}
+    for file in (PACKAGE / "web/templates").glob("*.html"):
+        for call in (
+            Environment(autoescape=True).parse(file.read_text("utf-8")).find_all(nodes.Call)
+        ):
+            if isinstance(call.node, nodes.Name) and call.node.name == "say":
+                found.add(call.args[0].as_const())
     return found
 
 
