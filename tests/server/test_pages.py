@@ -345,6 +345,24 @@ async def test_pages_take_get_and_head_without_a_token(pages: Pages) -> None:
         assert (await pages.post(address)).status == 405
 
 
+async def test_a_device_that_gives_no_cause_is_not_passed_over(
+    pages: Pages, services: Services
+) -> None:
+    """Board and room say that the cause is not known; only what is well says nothing."""
+    now = datetime.now(UTC)
+    bad = DeviceResult(kind=DeviceKind.CAMERA, status=Status.BAD)
+    in_use = DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE, causes=(Cause.BUSY,))
+    services.board.on_report(
+        report(2, point="ready", hub="bu-dang", taken_at=now, devices=[bad, in_use]), now
+    )
+    room = Elements(await text(pages, "/points/bu-dang/ready?lang=en")).words
+
+    assert "✗ camera: cause unknown" in Elements(await text(pages, "/?lang=en")).words
+    assert "cause unknown" in room
+    assert room[room.index("microphone") + 1] == "• in use"
+    assert sum(one.startswith("Test again") for one in room) == 2
+
+
 async def test_a_line_that_answers_nothing_has_no_figures(pages: Pages, services: Services) -> None:
     """What was not measured is a dash, not a nought."""
     now = datetime.now(UTC)

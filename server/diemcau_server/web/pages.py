@@ -96,6 +96,8 @@ class Reader:
         values: Mapping[str, object],
     ) -> Checked:  # fmt: skip
         found = tuple(causes)
+        if not found and status in {Status.WARN, Status.BAD}:
+            found = (Cause.UNKNOWN,)
         to_do = action(found[0], device=kind, values=values) if found else Text("", "")
         return Checked(
             name,
