@@ -8,8 +8,8 @@ from diemcau_contract.commandline import need_libraries, wanted_language
 from diemcau_contract.errors import CommandLineError
 
 _LIBRARIES: Final = (
-    "aiohttp", "aiomqtt", "aiosqlite", "alembic", "amqtt", "prometheus_client", "psutil", "rich",
-    "sqlalchemy", "typer",
+    "aiohttp", "aiomqtt", "aiosqlite", "alembic", "amqtt", "jinja2", "prometheus_client", "psutil",
+    "rich", "sqlalchemy", "typer",
 )  # fmt: skip
 """Modules of the extra ``server``; a test installs it alone."""
 _EXIT_USAGE: Final = 2

@@ -28,8 +28,9 @@ from diemcau_server.server_series import (
     TEST_KINDS,
     TEST_RESULTS,
 )
+from diemcau_server.speech.wording import SEVERITY
 from diemcau_server.watch import WatchLimits, checks
-from diemcau_server.web.routes import ROUTES
+from diemcau_server.web.routes import PAGES, ROUTES
 from tests.deploy.dashboards import expressions, links, variables
 from tests.deploy.test_rules import ALERTS, known_names
 from tests.server.reports import report
@@ -199,12 +200,12 @@ def test_every_variable_is_declared(name: str) -> None:
 def test_links_lead_somewhere(name: str) -> None:
     """To a dashboard that there is, or to a page of the server by GET."""
     document = DASHBOARDS[name]
-    pages = {route.path for route in ROUTES if route.method == "GET"}
+    pages = {route.path for route in (*ROUTES, *PAGES) if route.method == "GET"}
     found = list(links(document))
     assert found
     for url in found:
         dashboard = re.match(r"/d/([a-z-]+)/", url)
-        path = url.removeprefix("http://${server}").partition("?")[0]
+        path = url.removeprefix("http://${server}").partition("?")[0].replace("${", "{")
         assert (dashboard[1] in UIDS) if dashboard else (path in pages), url
     (others,) = [one for one in document["links"] if one["type"] == "dashboards"]
     assert (others["tags"], others["includeVars"]) == (["diemcau"], True)
@@ -239,7 +240,7 @@ def test_every_word_of_a_closed_list_is_shown_in_vietnamese() -> None:
         return sorted(one.value for one in shown)
 
     every_check = checks(report(host=FULL_HOST), WatchLimits(0.1, 0.1, 1))
-    assert sorted(words.SEVERITY) == sorted(PointState)
+    assert sorted(SEVERITY) == sorted(PointState)
     assert sorted(words.HUB_LINE_SEVERITY) == sorted(Verdict)
     assert values(words.STATE_WORDS) == sorted(PointState)
     assert values(words.CAUSE_WORDS) == sorted(Cause)

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from diemcau_dashboards.words import SEVERITY
 from diemcau_dashboards.written import dashboards
 from diemcau_server.demo.relay import Relay
 from diemcau_server.demo.storyline import storyline
+from diemcau_server.speech.wording import SEVERITY
 from tests.deploy.dashboards import (
     LABEL_VALUES,
     QUERY_RESULT,

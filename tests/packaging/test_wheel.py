@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 import venv
 from email import message_from_bytes
 from pathlib import Path
@@ -136,7 +137,7 @@ def test_a_room_looks_at_its_devices_with_its_extra_alone(wheel: Path, tmp_path:
 
 
 def test_the_hall_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> None:
-    """The server answers on its port and to its own command; the room's names its own extra."""
+    """The server answers programs, its own command and browsers; the room's names its extra."""
     programs = installed(wheel, "server", tmp_path / "server")
     config, ready_file = tmp_path / "district.yaml", tmp_path / "ready.json"
     config.write_text(FILE + ANY_PORTS, encoding="utf-8")
@@ -144,6 +145,7 @@ def test_the_hall_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> No
     try:
         ready = wait_ready(ready_file, process)
         wait_healthy(ready["http"])
+        page = urllib.request.urlopen(f"{ready['http']}/?lang=en", timeout=10).read().decode()
         board = json.loads(run(programs / "diemcau", "status", "--json", "--server", ready["http"]))
         stopped(process)
     finally:
@@ -153,6 +155,7 @@ def test_the_hall_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> No
 
     states = {point["point"]: point["state"] for point in board["points"]}
     assert states["bom-bo"] == "never_seen"
+    assert "0/4 points ready" in page
     assert told_what_to_install(programs / "diemcau-agent", "agent")
 
 

@@ -19,9 +19,9 @@ from diemcau_dashboards.parts import (
 )
 from diemcau_dashboards.queries import HUB, POINTS, coded, milliseconds, named
 from diemcau_dashboards.shell import (
+    BOARD_PAGE,
     OF_ROW,
     OF_SERIES,
-    POINTS_LINK,
     hub_variable,
     make_dashboard,
     point_variable,
@@ -35,7 +35,6 @@ from diemcau_dashboards.words import (
     ORANGE,
     RED,
     ROLE_WORDS,
-    SEVERITY,
     STATE_WORDS,
     YELLOW,
     Shown,
@@ -43,6 +42,7 @@ from diemcau_dashboards.words import (
 from diemcau_dashboards.words import (
     coded as code_words,
 )
+from diemcau_server.speech.wording import SEVERITY
 
 _STATE: Final = coded("diemcau_point_state", "state", SEVERITY, POINTS, "hub, point")
 _NOT_READY: Final = f"diemcau_point_ready{{{POINTS}}} == 0"
@@ -61,7 +61,7 @@ def board() -> dashboard.Dashboard:
         "diemcau-board", "Điểm cầu",
         "Mọi điểm cầu của một hội trường: điểm nào chưa sẵn sàng, vì sao, từ lúc nào.", "now-6h",
     )  # fmt: skip
-    made = with_links(made, [POINTS_LINK])
+    made = with_links(made, [BOARD_PAGE])
     for variable in (hub_variable(), point_variable(many=True), server_variable(shown=False)):
         made = made.with_variable(variable)
     made = made.with_variable(_tiles_variable())
@@ -169,7 +169,8 @@ def _troubles() -> Panel:
         Head(
             "Điểm nào có vấn đề, vì sao, từ lúc nào",
             "Các điểm cầu chưa sẵn sàng, và chưa sẵn sàng từ lúc nào (tìm trong 12 giờ gần nhất). "
-            "Việc cần làm trước tiên: xem bằng lệnh diemcau status.", 14, 11,
+            "Việc cần làm trước tiên: xem ở Bảng điểm cầu của máy chủ (liên kết ở đầu trang).",
+            14, 11,
         ),
         [
             Query(named(f"({_STATE}) > 0", POINTS, "point")),

@@ -23,8 +23,8 @@ from diemcau_dashboards.parts import (
 )
 from diemcau_dashboards.queries import BITS, HUB, coded, loss_ratio, named
 from diemcau_dashboards.shell import (
+    BOARD_PAGE,
     OF_ROW,
-    POINTS_LINK,
     TESTS_LINK,
     hub_variable,
     make_dashboard,
@@ -65,7 +65,7 @@ def hub_line() -> dashboard.Dashboard:
         "Đường truyền chung của hội trường: tải được bao nhiêu, mất gói là do đường chung hay do "
         "đường riêng của điểm cầu.", "now-24h",
     )  # fmt: skip
-    made = with_links(made, [POINTS_LINK, TESTS_LINK])
+    made = with_links(made, [BOARD_PAGE, TESTS_LINK])
     for variable in (hub_variable(), server_variable(shown=False)):
         made = made.with_variable(variable)
     made = made.annotation(tests_annotation())

@@ -24,8 +24,9 @@ from diemcau_dashboards.parts import (
 )
 from diemcau_dashboards.queries import BITS, POINT, coded, loss_ratio, milliseconds
 from diemcau_dashboards.shell import (
+    BOARD_PAGE,
+    POINT_PAGE,
     POINT_UID,
-    POINTS_LINK,
     TESTS_LINK,
     hub_variable,
     make_dashboard,
@@ -46,7 +47,6 @@ from diemcau_dashboards.words import (
     PURPLE,
     RED,
     ROLE_WORDS,
-    SEVERITY,
     WORKS,
     YELLOW,
     YES_NO,
@@ -54,6 +54,7 @@ from diemcau_dashboards.words import (
 from diemcau_dashboards.words import (
     coded as code_words,
 )
+from diemcau_server.speech.wording import SEVERITY
 
 _STATE: Final = coded("diemcau_point_state", "state", SEVERITY, POINT, "point")
 _DIRECTIONS: Final = named_texts(DIRECTION_WORDS)
@@ -67,7 +68,7 @@ def point() -> dashboard.Dashboard:
         "Đường truyền từng chiều, thiết bị, lần kiểm tra, máy tính và agent của một điểm cầu.",
         "now-6h",
     )  # fmt: skip
-    made = with_links(made, [POINTS_LINK, TESTS_LINK])
+    made = with_links(made, [POINT_PAGE, BOARD_PAGE, TESTS_LINK])
     for variable in (hub_variable(), point_variable(many=False), server_variable(shown=False)):
         made = made.with_variable(variable)
     made = made.annotation(tests_annotation())

@@ -36,9 +36,13 @@ class ServerLink:
     tooltip: str
 
 
-POINTS_LINK: Final = ServerLink(
-    "Số liệu của máy chủ", "/api/v1/points?hub=${hub}",
-    "Máy chủ đang thấy từng điểm cầu thế nào, kèm việc cần làm trước tiên (JSON)",
+BOARD_PAGE: Final = ServerLink(
+    "Bảng điểm cầu", "/?hub=${hub}",
+    "Máy chủ đang thấy từng điểm cầu thế nào, kèm việc cần làm trước tiên",
+)  # fmt: skip
+POINT_PAGE: Final = ServerLink(
+    "Trang của điểm cầu", "/points/${hub}/${point}",
+    "Phòng họp này đang thế nào, và cán bộ xã chạm vào đâu trước",
 )  # fmt: skip
 TESTS_LINK: Final = ServerLink(
     "Các lần kiểm tra", "/api/v1/tests", "Các lần kiểm tra mà máy chủ còn lưu (JSON)"

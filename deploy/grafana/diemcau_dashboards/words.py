@@ -6,9 +6,9 @@ from typing import Final
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING
 from diemcau_contract.errors import RejectReason
-from diemcau_contract.words import PointState, Verdict
-from diemcau_server.cli.language import speech
-from diemcau_server.cli.wording import STATES, said
+from diemcau_contract.words import Verdict
+from diemcau_server.speech.language import speech
+from diemcau_server.speech.wording import SEVERITY, STATES, said
 
 _SAY: Final = speech("vi")
 
@@ -22,20 +22,8 @@ GREY: Final = "#8e8e8e"
 
 LINE_COLOURS: Final = {"up": BLUE, "down": ORANGE}
 
-SEVERITY: Final = (
-    PointState.READY,
-    PointState.MAINTENANCE,
-    PointState.TESTING,
-    PointState.DEGRADED,
-    PointState.UNKNOWN,
-    PointState.NEVER_SEEN,
-    PointState.SILENT,
-    PointState.NOT_READY,
-)
-"""States by how soon somebody must act: a state's place is its code, the worst has the highest."""
-
 HUB_LINE_SEVERITY: Final = (Verdict.READY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.NOT_READY)
-"""As above for the hub's line."""
+"""As SEVERITY of points, for the hub's line: a place is a code, the worst has the highest."""
 
 _COLOURS: Final[Mapping[str, str]] = {
     "ready": GREEN,

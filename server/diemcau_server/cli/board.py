@@ -1,7 +1,6 @@
 """``diemcau status``: the board as a table."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -9,11 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from diemcau_server.cli.answers import Board, BoardLine, BoardPoint
-from diemcau_server.cli.collation import vietnamese_key
-from diemcau_server.cli.language import Speech
-from diemcau_server.cli.wording import (
+from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.language import Speech
+from diemcau_server.speech.wording import (
     COLOURS,
     STATES,
+    age,
     cause_name,
     device_words,
     milliseconds,
@@ -21,10 +21,6 @@ from diemcau_server.cli.wording import (
     said,
     verdict_words,
 )
-
-_MINUTE: Final = 60
-_HOUR: Final = 3600
-_DAY: Final = 86_400
 
 
 def print_board(board: Board, console: Console, say: Speech, now: datetime | None = None) -> None:
@@ -46,7 +42,7 @@ def print_board(board: Board, console: Console, say: Speech, now: datetime | Non
             percent(line.loss_ratio_up, say),
             percent(line.loss_ratio_down, say),
             Text(device_words(point.devices, say)),
-            Text(_age(point.last_report_at, moment, say)),
+            Text(age(point.last_report_at, moment, say)),
         )
     console.print(table)
     console.print(Text(_overall(board, say), style="bold"))
@@ -65,16 +61,3 @@ def _overall(board: Board, say: Speech) -> str:
         if number:
             parts.append(f"{number} {said(STATES, state, say)}")
     return f"{total}: {', '.join(parts)}" if parts else total
-
-
-def _age(moment: datetime | None, now: datetime, say: Speech) -> str:
-    if moment is None:
-        return say("never")
-    seconds = max(0.0, (now - moment).total_seconds())
-    if seconds < _MINUTE:
-        return say("{number} s ago", number=int(seconds))
-    if seconds < _HOUR:
-        return say("{number} min ago", number=int(seconds // _MINUTE))
-    if seconds < _DAY:
-        return say("{number} h ago", number=int(seconds // _HOUR))
-    return say("{number} days ago", number=int(seconds // _DAY))

@@ -20,7 +20,7 @@ from diemcau_server.cli.answers import Board, Detail, Fault, Progress, Started
 from diemcau_server.cli.connection import Connection
 from diemcau_server.cli.event_stream import EventParser, EventTooLargeError
 from diemcau_server.cli.failure import CommandError
-from diemcau_server.cli.language import Speech
+from diemcau_server.speech.language import Speech
 
 REQUEST_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 10.0

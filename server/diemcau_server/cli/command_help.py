@@ -7,7 +7,7 @@ from typing import Any, Final
 from typer import TyperException
 from typer.core import TyperCommand, TyperGroup
 
-from diemcau_server.cli.language import Speech, mark
+from diemcau_server.speech.language import Speech, mark
 
 _HEADINGS: Final = (
     mark("Usage:"),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from diemcau_contract.mistakes import unreadable_text
 from diemcau_server.cli.failure import CommandError, ExitCode
-from diemcau_server.cli.language import Speech
+from diemcau_server.speech.language import Speech
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 SERVER_VARIABLE: Final = "DIEMCAU_SERVER"

@@ -13,10 +13,10 @@ from diemcau_contract.evidence import PointEvidence
 from diemcau_contract.result import DeviceLine, Finding, PointResult
 from diemcau_contract.value_words import label, number
 from diemcau_server.cli.answers import Detail
-from diemcau_server.cli.language import Speech, mark
 from diemcau_server.cli.line_detail import capacity_facts, facts, seconds_table, steps_table
 from diemcau_server.cli.result_table import verdict_and_cause
-from diemcau_server.cli.wording import COLOURS, STATUSES, SYMBOLS, device_name, said
+from diemcau_server.speech.language import Speech, mark
+from diemcau_server.speech.wording import COLOURS, STATUSES, SYMBOLS, device_name, said
 
 _RULES: Final[Mapping[str, str]] = {
     "agent.answered": mark("agent answered"),

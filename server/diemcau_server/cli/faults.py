@@ -8,7 +8,7 @@ import aiohttp
 from diemcau_server.cli.answers import Fault
 from diemcau_server.cli.connection import SERVER_VARIABLE, TOKEN_VARIABLE, Connection
 from diemcau_server.cli.failure import CommandError, ExitCode
-from diemcau_server.cli.language import Speech
+from diemcau_server.speech.language import Speech
 
 _UNKNOWN_IDS = frozenset({"unknown_hub", "unknown_point", "unknown_session", "unknown_profile"})
 

@@ -11,8 +11,8 @@ from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.measurements import Bin, Bursts, TrafficStatistics
 from diemcau_contract.words import Direction, StepKind
 from diemcau_server.cli.answers import CapacityFigures
-from diemcau_server.cli.language import Speech, mark
-from diemcau_server.cli.wording import PHASES, megabits, percent, said
+from diemcau_server.speech.language import Speech, mark
+from diemcau_server.speech.wording import PHASES, megabits, percent, said
 
 _BINS_A_SECOND: Final = 10
 _LIMITS: Final[Mapping[str, str]] = {

@@ -29,11 +29,11 @@ from diemcau_server.cli.command_help import SpokenCommand, SpokenGroup
 from diemcau_server.cli.connection import connection
 from diemcau_server.cli.failure import CommandError, ExitCode
 from diemcau_server.cli.interruption import InterruptedCommand, run_interruptible
-from diemcau_server.cli.language import mark, speech
 from diemcau_server.cli.piped import Trimmed
 from diemcau_server.cli.run import Screen, asker, explain, run_test, show, with_client
 from diemcau_server.cli.usage import usage_sentence
 from diemcau_server.demo.stage import run_demo
+from diemcau_server.speech.language import mark, speech
 
 _NAME: Final = "diemcau"
 _PIPE_COLUMNS: Final = 120

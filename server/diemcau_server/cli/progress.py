@@ -14,9 +14,9 @@ from rich.text import Text
 
 from diemcau_contract.words import Status
 from diemcau_server.cli.answers import PointProgress, Progress, Started, Step
-from diemcau_server.cli.collation import vietnamese_key
-from diemcau_server.cli.language import Speech, mark
-from diemcau_server.cli.wording import (
+from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.language import Speech, mark
+from diemcau_server.speech.wording import (
     COLOURS,
     PHASES,
     SYMBOLS,

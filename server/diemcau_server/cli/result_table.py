@@ -13,15 +13,15 @@ from diemcau_contract.causes import WORDING, Cause, action
 from diemcau_contract.guard_words import guard_name
 from diemcau_contract.result import PointResult, TestResult
 from diemcau_contract.words import Direction, Status, Verdict
-from diemcau_server.cli.collation import vietnamese_key
-from diemcau_server.cli.language import Speech, mark
-from diemcau_server.cli.wording import (
+from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.language import Speech, mark
+from diemcau_server.speech.wording import (
     COLOURS,
     VERDICTS,
+    at_least,
     cause_name,
     device_fault,
     device_words,
-    megabits,
     milliseconds,
     percent,
     verdict_words,
@@ -129,12 +129,6 @@ def lower_bounds(point: PointResult) -> frozenset[str]:
     """Return the directions in which a point's capacity is only known to be at least so much."""
     rules = {finding.rule for finding in point.findings}
     return frozenset(way for way in Direction if f"line.{way}.capacity_at_least" in rules)
-
-
-def at_least(rate: float | None, say: Speech, *, bound: bool) -> str:
-    """Return a capacity in Mbit/s, as a lower bound where it is one."""
-    shown = megabits(rate, say)
-    return f"≥ {shown}" if bound and rate is not None else shown
 
 
 def _print_duties(result: TestResult, console: Console, say: Speech) -> None:

@@ -15,10 +15,10 @@ from diemcau_server.cli.answers import Progress, Started
 from diemcau_server.cli.client import ApiClient, Selection
 from diemcau_server.cli.explain import print_explanation
 from diemcau_server.cli.failure import CommandError, ExitCode
-from diemcau_server.cli.language import Speech
 from diemcau_server.cli.progress import progress_view
 from diemcau_server.cli.result_table import all_ready, in_order, print_result
 from diemcau_server.coordinator.near import named
+from diemcau_server.speech.language import Speech
 
 _CANCEL_SECONDS: Final = 5.0
 _MAX_NAME: Final = 80

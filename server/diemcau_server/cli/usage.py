@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from typer import TyperException
 
-from diemcau_server.cli.language import Speech
+from diemcau_server.speech.language import Speech
 
 _NEAR: Final = 0.7
 """How alike names must be (0 to 1) to be offered: two dashes alone make short ones rather alike."""

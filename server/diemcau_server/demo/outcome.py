@@ -10,10 +10,10 @@ from rich.text import Text
 from diemcau_contract.causes import Cause
 from diemcau_contract.result import TestResult
 from diemcau_contract.words import Verdict
-from diemcau_server.cli.collation import vietnamese_key
-from diemcau_server.cli.language import Speech
-from diemcau_server.cli.wording import cause_name, verdict_words
 from diemcau_server.demo.storyline import Storyline
+from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.language import Speech
+from diemcau_server.speech.wording import cause_name, verdict_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,7 @@ def _tell_course(story: Storyline, screen: Screen) -> None:
 def _tell_addresses(district: _District, screen: Screen) -> None:
     say, ready = screen.say, district.ready
     rows = (
+        (say("Board of all points"), f"{ready.http}/"),
         (say("API"), f"{ready.http}/api/v1/openapi.json"),
         (say("Metrics"), f"{ready.http}/metrics"),
         (say("Token file"), str(ready.token_file)),

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from diemcau_contract.errors import DocumentError
 from diemcau_server.cli.failure import CommandError, ExitCode
-from diemcau_server.cli.language import Speech
 from diemcau_server.district.names import load_names
 from diemcau_server.district.papers import Paper, papers
 from diemcau_server.district.told import find_programs, told
+from diemcau_server.speech.language import Speech
 
 _PRIVATE_FILE = 0o600
 _FILE = 0o644

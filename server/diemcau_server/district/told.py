@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from diemcau_server.cli.language import Speech
 from diemcau_server.district.names import Names
 from diemcau_server.district.papers import Programs
+from diemcau_server.speech.language import Speech
 
 ROOM_AGENT: Final = "/opt/diemcau/bin/diemcau-agent"
 """Where install.sh puts it in a room; this machine's own place says nothing about a room."""

@@ -1,4 +1,4 @@
-"""The HTTP side of the server: API, metrics, health."""
+"""The HTTP side of the server: API, metrics, health, pages."""
 
 from diemcau_server.web.app import make_app
 

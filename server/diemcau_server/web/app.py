@@ -10,8 +10,9 @@ from diemcau_server.web.errors import errors_as_json
 from diemcau_server.web.ndt7 import TRANSFERS, Transfers
 from diemcau_server.web.ndt7_transfer import Pace
 from diemcau_server.web.openapi import OPENAPI, document
+from diemcau_server.web.pages import errors_as_pages
 from diemcau_server.web.requestid import add_request_id, with_request_id
-from diemcau_server.web.routes import ROUTES
+from diemcau_server.web.routes import PAGES, ROUTES
 from diemcau_server.web.routing import CLOSING, SERVICES
 
 MAX_BODY_BYTES = 64 * 1024
@@ -33,14 +34,14 @@ _USUAL_PACE = Pace()
 
 def make_app(services: Services, ndt7_pace: Pace = _USUAL_PACE) -> web.Application:
     """Return the HTTP side of a server made of ``services``."""
-    middlewares = [with_request_id, errors_as_json]
+    middlewares = [with_request_id, errors_as_json, errors_as_pages]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     app[SERVICES] = services
     app[CLOSING] = asyncio.Event()
     app[OPENAPI] = document(ROUTES)
     app[TRANSFERS] = Transfers(ndt7_pace, services.metrics.ndt7_transfers)
     services.coordinator.before_each_test(app[TRANSFERS].cut)
-    for route in ROUTES:
+    for route in (*ROUTES, *PAGES):
         if route.method == "GET":
             app.router.add_get(route.path, route.handler)
         else:

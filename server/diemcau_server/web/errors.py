@@ -1,4 +1,4 @@
-"""Errors as the API gives them: JSON in both languages, never a traceback."""
+"""Errors in both languages, never a traceback; the API gives them as JSON."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -78,7 +78,9 @@ class ProblemError(Exception):
     def __init__(self, status: int, code: str, text: Text, **more: object) -> None:
         super().__init__(f"{status} {code}: {text.en}")
         self.status = status
+        self.text = text
         self.body = error_body(code, text, **more)
+        self.headers: dict[str, str] = {}
 
 
 def unknown_test(test: str) -> ProblemError:
@@ -91,7 +93,7 @@ def unknown_test(test: str) -> ProblemError:
 
 def unauthorised() -> ProblemError:
     """Return the problem of a missing or wrong token."""
-    return ProblemError(
+    problem = ProblemError(
         401,
         "unauthorised",
         Text(
@@ -99,6 +101,8 @@ def unauthorised() -> ProblemError:
             "The access token is missing or wrong; use the server's token file: --token-file.",
         ),
     )
+    problem.headers["WWW-Authenticate"] = 'Bearer realm="diemcau"'
+    return problem
 
 
 def invalid(vi: str, en: str) -> ProblemError:
@@ -140,24 +144,39 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Turn everything that goes wrong into a JSON answer in both languages."""
     try:
         return await handler(request)
-    except ProblemError as problem:
-        return _answer(problem)
-    except CoordinatorError as error:
-        return _answer(of_coordinator(error))
-    except StoreError as error:
-        _LOG.error("%s %s: %s", request.method, request.path, error)
-        return _answer(ProblemError(503, _STORE.code, _STORE.text))
-    except web.HTTPException as error:
-        if error.status < web.HTTPBadRequest.status_code:
-            raise
-        known = _BY_STATUS.get(error.status, _INVALID)
-        answer = _answer(ProblemError(error.status, known.code, known.text))
-        if "Allow" in error.headers:
-            answer.headers["Allow"] = error.headers["Allow"]
-        return answer
-    except Exception:  # noqa: BLE001  # the outermost border: logged, and a sentence for the user
-        _LOG.exception("%s %s failed", request.method, request.path)
-        return _answer(_internal(current_ids().get("request", "")))
+    except Exception as error:  # noqa: BLE001  # the outermost border
+        problem = problem_of(request, error)
+        return web.json_response(problem.body, status=problem.status, headers=problem.headers)
+
+
+def problem_of(request: web.Request, error: Exception) -> ProblemError:
+    """Return what went wrong in words for the user; a fault of ours is logged.
+
+    Raises:
+        web.HTTPException: it is no error but a redirection.
+    """
+    match error:
+        case ProblemError():
+            return error
+        case CoordinatorError():
+            return of_coordinator(error)
+        case StoreError():
+            _LOG.error("%s %s: %s", request.method, request.path, error)
+            return ProblemError(503, _STORE.code, _STORE.text)
+        case web.HTTPException():
+            return _of_router(error)
+    _LOG.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _internal(current_ids().get("request", ""))
+
+
+def _of_router(error: web.HTTPException) -> ProblemError:
+    if error.status < web.HTTPBadRequest.status_code:
+        raise error
+    known = _BY_STATUS.get(error.status, _INVALID)
+    problem = ProblemError(error.status, known.code, known.text)
+    if "Allow" in error.headers:
+        problem.headers["Allow"] = error.headers["Allow"]
+    return problem
 
 
 def _internal(request: str) -> ProblemError:
@@ -165,10 +184,3 @@ def _internal(request: str) -> ProblemError:
     vi = f"Máy chủ gặp lỗi; xem nhật ký máy chủ (mã yêu cầu {request})."
     en = f"The server met a fault; see its log (request {request})."
     return ProblemError(500, "internal", Text(vi, en))
-
-
-def _answer(problem: ProblemError) -> web.Response:
-    response = web.json_response(problem.body, status=problem.status)
-    if problem.status == web.HTTPUnauthorized.status_code:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="diemcau"'
-    return response

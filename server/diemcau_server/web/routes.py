@@ -1,8 +1,8 @@
-"""The table of all routes: the server and its OpenAPI document are both made from it."""
+"""The tables of all routes: the server and, of those for programs, its OpenAPI document."""
 
 from diemcau_contract.result import TestResult
 from diemcau_server.coordinator.progress import Progress
-from diemcau_server.web import ndt7, scraping, testing, watching
+from diemcau_server.web import ndt7, pages, scraping, testing, watching
 from diemcau_server.web.bodies import (
     HealthBody,
     HubList,
@@ -80,3 +80,19 @@ ROUTES: tuple[Route, ...] = (
         {101: None}, errors=(400, 403, 404, 409), query={"early_exit": "integer"},
     ),
 )  # fmt: skip
+
+PAGES: tuple[Route, ...] = (
+    Route(
+        "GET", "/", pages.show_board, "The board", {200: None},
+        errors=(400,), query={"hub": "string", "lang": "string"}, media_type="text/html",
+    ),
+    Route(
+        "GET", "/points/{hub}/{point}", pages.show_point, "One room", {200: None},
+        errors=(404,), query={"lang": "string"}, media_type="text/html",
+    ),
+    Route(
+        "GET", "/static/diemcau.css", pages.give_style, "What pages look like", {200: None},
+        media_type="text/css",
+    ),
+)  # fmt: skip
+"""For people: no part of the document, and their errors are pages."""

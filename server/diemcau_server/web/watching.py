@@ -9,7 +9,7 @@ from diemcau_contract import __version__
 from diemcau_contract.causes import Text
 from diemcau_contract.result import Sentence
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
-from diemcau_server.config import HubConfig
+from diemcau_server.config import HubConfig, ServerConfig
 from diemcau_server.coordinator.near import nearest
 from diemcau_server.state import PointView
 from diemcau_server.web.bodies import (
@@ -54,18 +54,27 @@ async def list_hubs(request: web.Request) -> web.Response:
 async def list_points(request: web.Request) -> web.Response:
     """List the points as they stand now, of ``?hub=`` or of all hubs."""
     services = request.app[SERVICES]
-    hub = request.query.get("hub")
-    if hub is not None and services.config.hub(hub) is None:
-        known = [(one.id, one.name) for one in services.config.hubs]
-        shown = repr(hub[:80])
-        raise ProblemError(
-            400,
-            "unknown_hub",
-            Text(f"Không có hội trường {shown}.", f"There is no hub {shown}."),
-            near=list(nearest(hub, known)),
-        )
+    hub = known_hub(services.config, request.query.get("hub"))
     views = services.board.view(datetime.now(UTC), hub)
     return answer(PointList(points=tuple(_point(view) for view in views if view.enabled)))
+
+
+def known_hub(config: ServerConfig, hub: str | None) -> str | None:
+    """Return ``hub`` as it is, None for all hubs.
+
+    Raises:
+        ProblemError: there is no such hub.
+    """
+    if hub is None or config.hub(hub) is not None:
+        return hub
+    known = [(one.id, one.name) for one in config.hubs]
+    shown = repr(hub[:80])
+    raise ProblemError(
+        400,
+        "unknown_hub",
+        Text(f"Không có hội trường {shown}.", f"There is no hub {shown}."),
+        near=list(nearest(hub, known)),
+    )
 
 
 async def list_sessions(request: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
 from diemcau_contract.evidence import LoadEvidence, PointEvidence
 from diemcau_contract.measurements import Bursts
-from diemcau_server.cli.language import speech
 from diemcau_server.cli.line_detail import facts
+from diemcau_server.speech.language import speech
 from tests.measured import STAMP, traffic
 
 

@@ -7,8 +7,8 @@ import pytest
 from diemcau_server.cli import faults
 from diemcau_server.cli.answers import Fault
 from diemcau_server.cli.failure import ExitCode
-from diemcau_server.cli.language import speech
 from diemcau_server.coordinator.errors import cancelled
+from diemcau_server.speech.language import speech
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import Recorded, error
 

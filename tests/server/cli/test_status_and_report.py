@@ -6,7 +6,7 @@ from rich.console import Console
 
 from diemcau_server.cli.answers import Board
 from diemcau_server.cli.board import print_board
-from diemcau_server.cli.language import speech
+from diemcau_server.speech.language import speech
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import FAULTY, TEST, Recorded
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 from babel.messages import mofile, pofile
+from jinja2 import Environment, nodes
 from rich.console import Console
 
 from diemcau_contract.result import PointResult
 from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
-from diemcau_server.cli.collation import vietnamese_key
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
-from diemcau_server.cli.language import LOCALE_FOLDER, speech
 from diemcau_server.cli.progress import progress_view
 from diemcau_server.cli.result_table import verdict_and_cause
+from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.language import LOCALE_FOLDER, speech
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import point, progress
 
@@ -23,9 +24,9 @@ CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
 
 
 def _said_in_code() -> set[str]:
-    """Every message id in cli/, demo/ and district/, as Python itself reads them."""
+    """Every message id of code and templates, as Python and Jinja themselves read them."""
     found: set[str] = set()
-    folders = (PACKAGE / name for name in ("cli", "demo", "district"))
+    folders = (PACKAGE / name for name in ("cli", "demo", "district", "speech", "web"))
     for file in (file for folder in folders for file in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -36,6 +37,12 @@ def _said_in_code() -> set[str]:
                 literals = [one for one in node.args[:2] if isinstance(one, ast.Constant)]
                 wanted = literals[:1] if name != "count" else literals
                 found |= {one.value for one in wanted if isinstance(one.value, str)}
+    for file in (PACKAGE / "web/templates").glob("*.html"):
+        for call in (
+            Environment(autoescape=True).parse(file.read_text("utf-8")).find_all(nodes.Call)
+        ):
+            if isinstance(call.node, nodes.Name) and call.node.name == "say":
+                found.add(call.args[0].as_const())
     return found
 
 

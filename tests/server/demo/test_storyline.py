@@ -6,11 +6,11 @@ from rich.console import Console
 
 from diemcau_contract import result as contract_result
 from diemcau_contract.words import Verdict
-from diemcau_server.cli.language import speech
 from diemcau_server.config import load_config
 from diemcau_server.demo.outcome import compare, print_outcome
 from diemcau_server.demo.papers import write_agent_file, write_server_file
 from diemcau_server.demo.storyline import storyline
+from diemcau_server.speech.language import speech
 from tests.server.cli import recorded
 
 

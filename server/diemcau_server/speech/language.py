@@ -1,4 +1,4 @@
-"""The language of the command line: its catalogue, its numbers.
+"""The language of what is said: its catalogue, its numbers.
 
 English sentences stand in the code as message ids; ``locale/vi`` holds the Vietnamese ones.
 """

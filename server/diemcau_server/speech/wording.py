@@ -1,11 +1,12 @@
-"""The closed lists of words as the command line says them."""
+"""The closed lists of words, and figures, as command line, pages and dashboards say them."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final, Protocol
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, wording
-from diemcau_contract.words import Status, Verdict
-from diemcau_server.cli.language import Speech, mark
+from diemcau_contract.words import PointState, Status, Verdict
+from diemcau_server.speech.language import Speech, mark
 
 VERDICTS: Final[Mapping[str, str]] = {
     "ready": mark("ready"),
@@ -60,8 +61,23 @@ COLOURS: Final[Mapping[str, str]] = {
     "ready": "green", "degraded": "yellow", "not_ready": "bold red", "unknown": "magenta",
     "ok": "green", "warn": "yellow", "bad": "red", "silent": "red",
 }  # fmt: skip
+SEVERITY: Final = (
+    PointState.READY,
+    PointState.MAINTENANCE,
+    PointState.TESTING,
+    PointState.DEGRADED,
+    PointState.UNKNOWN,
+    PointState.NEVER_SEEN,
+    PointState.SILENT,
+    PointState.NOT_READY,
+)
+"""States by how soon somebody must act, the worst last."""
 _FINE_MILLISECONDS: Final = 100
-_NO_NEED: Final = frozenset({Status.OK, Status.NOT_APPLICABLE, Status.IN_USE})
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+NO_NEED: Final = frozenset({Status.OK, Status.NOT_APPLICABLE, Status.IN_USE})
+"""Nobody has to do anything about a device of these."""
 
 
 class DeviceSeen(Protocol):
@@ -119,7 +135,7 @@ def device_words(devices: Iterable[DeviceSeen], say: Speech) -> str:
         return "–"
     faults = []
     for device in listed:
-        if device.status in _NO_NEED:
+        if device.status in NO_NEED:
             continue
         cause = device.causes[0] if device.causes else Cause.UNKNOWN
         faults.append(f"{SYMBOLS[device.status]} {device_fault(device, cause, say)}")
@@ -143,6 +159,26 @@ def megabits(rate: float | None, say: Speech) -> str:
     return "–" if rate is None else f"{say.number(rate / 1e6, 1)} Mbit/s"
 
 
+def at_least(rate: float | None, say: Speech, *, bound: bool) -> str:
+    """Return a capacity in Mbit/s, as a lower bound where it is one."""
+    shown = megabits(rate, say)
+    return f"≥ {shown}" if bound and rate is not None else shown
+
+
 def percent(ratio: float | None, say: Speech) -> str:
     """Return a share for a table cell."""
     return "–" if ratio is None else f"{say.number(ratio * 100, 1)} %"
+
+
+def age(moment: datetime | None, now: datetime, say: Speech) -> str:
+    """Return how long ago ``moment`` was."""
+    if moment is None:
+        return say("never")
+    seconds = max(0.0, (now - moment).total_seconds())
+    if seconds < _MINUTE:
+        return say("{number} s ago", number=int(seconds))
+    if seconds < _HOUR:
+        return say("{number} min ago", number=int(seconds // _MINUTE))
+    if seconds < _DAY:
+        return say("{number} h ago", number=int(seconds // _HOUR))
+    return say("{number} days ago", number=int(seconds // _DAY))

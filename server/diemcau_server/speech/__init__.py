@@ -1,0 +1,1 @@
+"""How the server speaks: the words of the closed lists, the language, the order of names."""
