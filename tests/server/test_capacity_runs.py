@@ -16,9 +16,9 @@ from diemcau_server.coordinator import Coordinator, Pace, Wanted
 from diemcau_server.coordinator import TestRunningError as Running
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.state import Board, PointKey, PointView
+from tests.server.coordinator.runs import Kept, ended, result_of
 from tests.server.district import NOW, district
 from tests.server.rooms import LIMITS, QUICK, SHORT, MeasuredRooms, measuring_of
-from tests.server.test_coordinator import Kept, ended, result_of
 
 TWO = ("bom-bo", "dak-nhau")
 
