@@ -42,20 +42,6 @@ async def test_a_silent_point_does_not_hold_up_the_others(
     assert result.verdict is Verdict.UNKNOWN
 
 
-async def test_nobody_waits_for_an_agent_that_is_away(
-    tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
-) -> None:
-    """The time to answer is for those who hold a session; the others had theirs with the broker."""
-    limits = replace(LIMITS, accept_seconds=1000.0)
-    coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
-    rooms.silent = {"dak-nhau"}
-    result = await result_of(await coordinator.start(ALL))
-    causes = {one.point: one.cause for one in result.points}
-
-    assert causes["dak-nhau"] is Cause.AGENT_SILENT
-    assert causes["bom-bo"] is not Cause.AGENT_SILENT
-
-
 async def test_a_slow_agent_that_holds_a_session_is_waited_for(
     tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
 ) -> None:
