@@ -113,6 +113,9 @@ _TESTED = (
     _gauge("link_jitter_seconds", "Jitter (RFC 3550) of the planned traffic in the last test"),
     _gauge("link_rehearsal_loss_ratio", "Share of the planned traffic lost in the last test"),
     _gauge("link_throughput_bytes_per_second", "Capacity of the line at the IP layer (RFC 9097)"),
+    _gauge(
+        "link_throughput_duration_seconds", "Time that the load of the last measurement of it took"
+    ),
     _gauge("link_throughput_is_lower_bound", "Whether the line may carry more than was measured"),
     _gauge("device_level_ratio", "Level of the device's sound in the last test, 1 is full scale"),
     _gauge("device_frames_per_second", "Pictures that the camera gave in the last test"),
@@ -307,6 +310,8 @@ def _rehearsal_samples(line: LineResult) -> Samples:
 
 
 def _capacity_samples(capacity: LineCapacity) -> Samples:
+    if capacity.duration_seconds is not None:
+        yield Sample("diemcau_link_throughput_duration_seconds", (), capacity.duration_seconds)
     for direction in Direction:
         found = capacity.way(direction)
         if found is not None:

@@ -85,7 +85,9 @@ def full_board(folder: Path) -> Board:
     made.on_report(report(1, devices=works, host=host), NOW)
     made.on_report(report(2, devices=devices, host=host), NOW)
     made.test_ended("bu-dang", ["bom-bo"], full_test())
-    capacity = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"))
+    capacity = LineCapacity(
+        NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"), 6.9
+    )
     made.capacity_measured("bu-dang", "bom-bo", capacity)
     for number in (1_000_000, 2_000_000):
         made.capacity_loaded("bu-dang", "bom-bo", {Direction.UP: number})
@@ -116,7 +118,7 @@ def crowded_board(folder: Path, points: int, now: datetime, hubs: int = 1) -> Bo
         result = ended_test(Verdict.READY, point=key.point)
         board.test_ended(key.hub, [key.point], result.model_copy(update={"started_at": now}))
         record.capacity = LineCapacity(
-            now, DirectionCapacity(2e7, "line"), DirectionCapacity(5e7, "cap")
+            now, DirectionCapacity(2e7, "line"), DirectionCapacity(5e7, "cap"), 7.0
         )
     return board
 

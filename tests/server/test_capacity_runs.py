@@ -89,6 +89,9 @@ async def test_the_schedule_measures_lines_and_nothing_else(there: District) -> 
         assert found.down is not None
         assert min(found.up.bits_per_second, found.down.bits_per_second) > 5e6
         assert there.view(point).capacity == found
+        # Two directions of 3.5 s, some of which a busy machine may lose.
+        assert found.duration_seconds is not None
+        assert 3.5 < found.duration_seconds < 8.0
         # At least what a line of that rate carries in a second.
         assert min(there.view(point).capacity_bytes.values()) > 5e6 / 8
 

@@ -90,6 +90,12 @@ STEPS = st.lists(
 )
 
 
+def capacity(now: datetime, status: Status, ratio: float) -> LineCapacity:
+    """Return a line's capacity, with the time that it took or without."""
+    seconds = 7 * ratio if status is Status.OK else None
+    return LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"), None, seconds)
+
+
 def happen(
     board: Board, now: datetime, number: int, step: tuple[str, str, int, Status, float]
 ) -> None:
@@ -122,8 +128,7 @@ def happen(
         )
         record.version += 1
     elif what == "capacity":
-        found = LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"))
-        board.capacity_measured("bu-dang", point, found)
+        board.capacity_measured("bu-dang", point, capacity(now, status, ratio))
     else:
         result = ended_test(Verdict.READY, point=point)
         result = result.model_copy(update={"started_at": now - timedelta(seconds=20)})
