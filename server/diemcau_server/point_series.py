@@ -100,6 +100,7 @@ REPORTED = (
     _gauge("device_ok", "Whether the device works"),
     _gauge("device_present", "Whether the device is there"),
     _gauge("device_busy", "Whether a program holds the device"),
+    _gauge("device_info", "What was found in the device's place: the maker's name for it"),
     _gauge("device_last_change_timestamp_seconds", "When the device's status was seen to change"),
     _gauge("room_pc_cpu_ratio", "Busy share of the PC's processor"),
     _gauge("room_pc_memory_ratio", "Used share of the PC's memory"),
@@ -255,9 +256,11 @@ def _probe_samples(view: PointView) -> Samples:
 
 def _device_samples(device: DeviceResult) -> Samples:
     """Give no number where nothing is known: 0 would be an alarm."""
+    labels = (("kind", device.kind.value), ("role", device.role))
+    if device.model is not None:
+        yield Sample("diemcau_device_info", (*labels, ("model", device.model)), 1.0)
     if device.status in {Status.UNKNOWN, Status.NOT_APPLICABLE}:
         return
-    labels = (("kind", device.kind.value), ("role", device.role))
     yield Sample("diemcau_device_ok", labels, device.status is not Status.BAD)
     yield Sample("diemcau_device_present", labels, Cause.MISSING not in device.causes)
     busy = device.status is Status.IN_USE or Cause.BUSY in device.causes

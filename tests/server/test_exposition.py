@@ -90,6 +90,12 @@ STEPS = st.lists(
 )
 
 
+def camera(status: Status, ratio: float) -> DeviceResult:
+    """Return a camera as some look finds it: of this model or that, or of none that is known."""
+    model = f'Rally "{round(8 * ratio)}" \\' if ratio else None
+    return DeviceResult(kind=DeviceKind.CAMERA, status=status, model=model)
+
+
 def capacity(now: datetime, status: Status, ratio: float) -> LineCapacity:
     """Return a line's capacity, with the time that it took or without."""
     seconds = 7 * ratio if status is Status.OK else None
@@ -102,7 +108,7 @@ def happen(
     """Let one thing happen to a board at ``now``."""
     what, point, _, status, ratio = step
     if what == "report":
-        devices = [DeviceResult(kind=DeviceKind.CAMERA, status=status)]
+        devices = [camera(status, ratio)]
         stamp = line(loss_ratio_up=ratio, clock_offset_seconds=0.0)
         board.on_report(
             report(number, point=point, devices=devices, stamp=stamp, taken_at=now), now

@@ -90,6 +90,7 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
         of_point("device_ok", kind="camera", role="main"): 0.0,
         of_point("device_present", kind="camera", role="main"): 0.0,
         of_point("device_busy", kind="microphone", role="main"): 1.0,
+        of_point("device_info", kind="microphone", role="main", model='Jabra "510" \\ USB'): 1.0,
         of_point("link_throughput_duration_seconds"): 6.9,
         of_point("agent_clock_offset_seconds"): -0.25,
         of_point("room_pc_on_mains"): 1.0,
