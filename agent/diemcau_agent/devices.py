@@ -21,7 +21,8 @@ from diemcau_agent.probes.interfaces import plugged_in
 from diemcau_agent.probes.outputs import judge_outputs, linux_outputs
 from diemcau_agent.probes.result import ProbeResult, ProbeValue, judged, shown
 from diemcau_agent.probes.table import PROBES, probe_for
-from diemcau_agent.probes.v4l2 import find_v4l2
+from diemcau_agent.probes.v4l2 import camera_model, find_v4l2
+from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult
 
 ASK_SECONDS: Final = 120.0
@@ -141,8 +142,10 @@ class Inventory:
         answer = self._answer("dshow", cameras, listed=False)
         if answer.status != "ok":
             return answer
-        found = answer.values.get(f"found.{cameras.index(device)}")
-        return judged(() if found else ("missing",), {})
+        number = cameras.index(device)
+        if not answer.values.get(f"found.{number}"):
+            return judged(("missing",), {})
+        return replace(judged((), {}), model=_listed_model(answer.values, number))
 
     def _answer(self, form: str, devices: list[ExpectedDevice], *, listed: bool) -> ProbeResult:
         """Ask, or return the last answer where nothing came or went and it is fresh enough.
@@ -166,26 +169,37 @@ class Inventory:
             return told
         stream, fits = _STREAMS[device.kind], _cards_of(device, cards)
         owners = {card.owner(stream, self._root / "proc") for card in fits} - {None}
+        model = fits[0].model if len(fits) == 1 else None
         if owners:
-            return _in_use(", ".join(sorted(cast("set[str]", owners))))
+            return _in_use(", ".join(sorted(cast("set[str]", owners))), model)
         audio = [one for one in self._expected if _is_audio(one)]
         sound = self._answer("system", audio, listed=all(_cards_of(one, cards) for one in audio))
         if sound.status == "ok":
-            return _told_by_sound_system(sound.values, audio.index(device))
+            told = _told_by_sound_system(sound.values, audio.index(device))
+            if told.model or device.pattern is None or Cause.MISSING in told.causes:
+                # Without a pattern it means the default device, which need not be this card.
+                return told
+            return replace(told, model=model)
         if not fits:
             return sound
         reachable = any(card.accessible(stream, self._root / "dev") for card in fits)
-        return judged(() if reachable else ("denied",), {})
+        return replace(judged(() if reachable else ("denied",), {}), model=model)
 
 
 def _told_by_sound_system(values: Mapping[str, ProbeValue], number: int) -> ProbeResult:
     if not values.get(f"found.{number}"):
         return judged(("missing",), {})
+    model = _listed_model(values, number)
     if held_by := values.get(f"held_by.{number}"):
-        return _in_use(str(held_by))
+        return _in_use(str(held_by), model)
     if used := values.get(f"used.{number}"):
-        return judged(("wrong_device",), {"used": used})
-    return judged((), {})
+        return replace(judged(("wrong_device",), {"used": used}), model=model)
+    return replace(judged((), {}), model=model)
+
+
+def _listed_model(values: Mapping[str, ProbeValue], number: int) -> str | None:
+    model = values.get(f"model.{number}")
+    return str(model) if model else None
 
 
 def inventory(
@@ -217,12 +231,15 @@ def _look_v4l2(url: str, root: Path) -> ProbeResult:
     path = find_v4l2(url, root)
     if path is None:
         return judged(("missing",), {})
+    model = camera_model(path, root)
     if not os.access(path, os.R_OK | os.W_OK):
-        return judged(("denied",), {})
+        return replace(judged(("denied",), {}), model=model)
     holders = programs_holding(path, root / "proc")
     if holders is None:
-        return ProbeResult("unknown", (), {HOLDERS_HIDDEN: True})
-    return _in_use(", ".join(holders)) if holders else judged((), {})
+        return ProbeResult("unknown", (), {HOLDERS_HIDDEN: True}, model)
+    if holders:
+        return _in_use(", ".join(holders), model)
+    return replace(judged((), {}), model=model)
 
 
 def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
@@ -233,5 +250,5 @@ def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
     return obstacle(capability, registry)
 
 
-def _in_use(held_by: str) -> ProbeResult:
-    return ProbeResult("in_use", ("busy",), {"held_by": shown(held_by)})
+def _in_use(held_by: str, model: str | None) -> ProbeResult:
+    return ProbeResult("in_use", ("busy",), {"held_by": shown(held_by)}, model)

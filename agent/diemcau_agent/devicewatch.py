@@ -108,6 +108,7 @@ def merged(
     A device that is gone, or in use by a program, is so now. One that a test did not find but
     that is there now has not been looked at yet. Else the last real look counts, with its own
     time, until it is STALE: then what was bad, or what only a real look can tell, is ``unknown``.
+    What the device is called, the inventory knows best.
     """
     last = opened.get((present.kind, present.role))
     if last is None or present.status in (Status.BAD, Status.WARN, Status.IN_USE):
@@ -115,7 +116,8 @@ def merged(
     if Cause.MISSING in last.causes and present.status is Status.OK:
         return present
     if last.measured_at is None or (now or datetime.now(UTC)) - last.measured_at <= STALE:
-        return last
+        return last.model_copy(update={"model": present.model}) if present.model else last
     if last.status is Status.BAD or present.status is Status.NOT_APPLICABLE:
-        return last.model_copy(update={"status": Status.UNKNOWN, "causes": (Cause.STALE,)})
+        stale = {"status": Status.UNKNOWN, "causes": (Cause.STALE,), "model": present.model}
+        return last.model_copy(update=stale)
     return present

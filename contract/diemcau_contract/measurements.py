@@ -146,6 +146,7 @@ class CapacityStatistics:
     limited_by: LimitedBy
     """Anything but ``line``: the line carries at least this, perhaps more."""
     duration_seconds: float
+    """How long load came in, not how long it was planned to."""
     packets_sent: int
     bytes_sent: int
     packets_received: int

@@ -21,6 +21,7 @@ MAX_MESSAGE_BYTES = 65_536
 """A larger payload is kept aside unread; the largest honest message is a result of about 20 kB."""
 
 MAX_VALUE_TEXT = 120
+MAX_MODEL = 64
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -39,6 +40,11 @@ Utc = Annotated[
 ]
 Value = bool | int | float | Annotated[str, Field(max_length=MAX_VALUE_TEXT)] | None
 """A number or a short word; texts of any length and media never travel."""
+
+Model = Annotated[
+    str, Field(min_length=1, max_length=MAX_MODEL, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
+"""A product's name as its maker gives it: no serial number, address, path or login."""
 
 BootId = Annotated[str, Field(pattern=r"^[0-9a-f]{16,32}$")]
 Sequence = Annotated[int, Field(ge=1, le=2**53)]
@@ -59,6 +65,8 @@ class DeviceResult(_Frozen):
 
     kind: DeviceKind
     role: Identifier = "main"
+    model: Model | None = None
+    """What was found in the place of the device, where that is known without opening it."""
     status: Status
     causes: tuple[Cause, ...] = ()
     values: dict[str, Value] = Field(default_factory=dict, max_length=40)

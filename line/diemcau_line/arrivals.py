@@ -73,6 +73,15 @@ class Arrivals:
         self.packets += 1
         self.octets += octets
 
+    @property
+    def lasted_seconds(self) -> float:
+        """How long load came in, known to one slot; what ends early has lasted less."""
+        used = [place for place, slot in enumerate(self.slots) if slot.packets]
+        if not used:
+            return 0.0
+        first_ns = self._origin_ns + used[0] * SLOT_NS
+        return (self.slots[used[-1]].last_ns - first_ns) / _NS
+
     def feedback(self, flow: int, step: int, now_ns: int) -> Feedback:
         """Return the word on all since the last call."""
         before, least = self._told, self._least_delay_ns

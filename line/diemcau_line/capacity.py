@@ -182,7 +182,7 @@ class CapacityRun:
         return CapacityStatistics(
             bits_per_second=best.bits_per_second if best else None,
             limited_by=self._limited_by(best),
-            duration_seconds=self.plan.duration_seconds,
+            duration_seconds=arrivals.lasted_seconds,
             packets_sent=sent,
             bytes_sent=word.octets if word else arrivals.octets,
             packets_received=received,

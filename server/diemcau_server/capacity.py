@@ -40,6 +40,8 @@ class LineCapacity:
     measured_at: datetime
     up: DirectionCapacity | None = None
     down: DirectionCapacity | None = None
+    duration_seconds: float | None = None
+    """How long load was on the line for it, in both directions and all tries; None: not known."""
 
     def way(self, way: Direction) -> DirectionCapacity | None:
         """Return one direction's figure."""

@@ -100,6 +100,7 @@ REPORTED = (
     _gauge("device_ok", "Whether the device works"),
     _gauge("device_present", "Whether the device is there"),
     _gauge("device_busy", "Whether a program holds the device"),
+    _gauge("device_info", "What was found in the device's place: the maker's name for it"),
     _gauge("device_last_change_timestamp_seconds", "When the device's status was seen to change"),
     _gauge("room_pc_cpu_ratio", "Busy share of the PC's processor"),
     _gauge("room_pc_memory_ratio", "Used share of the PC's memory"),
@@ -113,6 +114,9 @@ _TESTED = (
     _gauge("link_jitter_seconds", "Jitter (RFC 3550) of the planned traffic in the last test"),
     _gauge("link_rehearsal_loss_ratio", "Share of the planned traffic lost in the last test"),
     _gauge("link_throughput_bytes_per_second", "Capacity of the line at the IP layer (RFC 9097)"),
+    _gauge(
+        "link_throughput_duration_seconds", "Time that the load of the last measurement of it took"
+    ),
     _gauge("link_throughput_is_lower_bound", "Whether the line may carry more than was measured"),
     _gauge("device_level_ratio", "Level of the device's sound in the last test, 1 is full scale"),
     _gauge("device_frames_per_second", "Pictures that the camera gave in the last test"),
@@ -252,9 +256,11 @@ def _probe_samples(view: PointView) -> Samples:
 
 def _device_samples(device: DeviceResult) -> Samples:
     """Give no number where nothing is known: 0 would be an alarm."""
+    labels = (("kind", device.kind.value), ("role", device.role))
+    if device.model is not None:
+        yield Sample("diemcau_device_info", (*labels, ("model", device.model)), 1.0)
     if device.status in {Status.UNKNOWN, Status.NOT_APPLICABLE}:
         return
-    labels = (("kind", device.kind.value), ("role", device.role))
     yield Sample("diemcau_device_ok", labels, device.status is not Status.BAD)
     yield Sample("diemcau_device_present", labels, Cause.MISSING not in device.causes)
     busy = device.status is Status.IN_USE or Cause.BUSY in device.causes
@@ -307,6 +313,8 @@ def _rehearsal_samples(line: LineResult) -> Samples:
 
 
 def _capacity_samples(capacity: LineCapacity) -> Samples:
+    if capacity.duration_seconds is not None:
+        yield Sample("diemcau_link_throughput_duration_seconds", (), capacity.duration_seconds)
     for direction in Direction:
         found = capacity.way(direction)
         if found is not None:

@@ -23,6 +23,7 @@ from diemcau_contract.errors import RejectReason
 from diemcau_contract.words import Verdict
 from diemcau_server.coordinator.errors import ENDS_WITHOUT_RESULT
 from diemcau_server.measure_metrics import MeasureMetrics
+from diemcau_server.revision import built_from
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and of no use here
 
@@ -108,8 +109,11 @@ class ServerSeries:
             "When the configuration was read; it is read at the start alone",
         )
         self.config_hash = self._gauge("config_hash_info", "First digits of its SHA-256", "hash")
-        info = self._gauge("build_info", "Version of the server", "version", "python")
-        info.labels(__version__, platform.python_version()).set(1)
+        info = self._gauge(
+            "build_info", "Version of the server, and the commit it was built from if known",
+            "version", "revision", "python",
+        )  # fmt: skip
+        info.labels(__version__, built_from(), platform.python_version()).set(1)
 
     def _counter(
         self, name: str, text: str, label: str = "", values: Iterable[str] = (), *more: str

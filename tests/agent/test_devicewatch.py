@@ -135,6 +135,25 @@ def test_an_old_look_is_never_told_as_today(
     assert (result.status, result.causes[0] if result.causes else None) == told
 
 
+@pytest.mark.parametrize(
+    ("present", "age", "model"),
+    [
+        (HERE.model_copy(update={"model": "Rally"}), STALE, "Rally"),
+        (HERE.model_copy(update={"model": "Rally"}), 2 * STALE, "Rally"),
+        (camera(Status.NOT_APPLICABLE), STALE, "C920"),
+        (camera(Status.NOT_APPLICABLE), 2 * STALE, None),
+        (GONE, STALE, None),
+    ],
+)
+def test_a_device_is_called_what_is_there_now(
+    present: DeviceResult, age: timedelta, model: str | None
+) -> None:
+    """What only a real look could tell is forgotten with it."""
+    last = camera(Status.OK).model_copy(update={"model": "C920"})
+
+    assert merged(present, {KEY: last}, NOW + age).model == model
+
+
 async def test_the_hub_hears_of_a_gone_and_a_returned_device_at_once(
     broker: Mosquitto, tmp_path: Path
 ) -> None:

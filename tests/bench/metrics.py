@@ -37,7 +37,7 @@ from diemcau_server.web.scraping import GZIP_LEVEL, GZIP_WBITS, get_metrics
 from tests.bench import Row
 from tests.brokers import free_port
 from tests.server.reports import report
-from tests.server.series import crowded_board, peer_of, scraped
+from tests.server.series import NAMED_DEVICES, crowded_board, peer_of, scraped
 
 if TYPE_CHECKING:
     from diemcau_server.services import Services
@@ -115,7 +115,7 @@ async def _reporting(board: Board, metrics: Metrics) -> AsyncIterator[None]:
 
 
 async def _report(board: Board) -> None:
-    seq, usual = 1, report()
+    seq, usual = 1, report(devices=NAMED_DEVICES)
     while True:
         seq += 1
         for key in list(board.records):

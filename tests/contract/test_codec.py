@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from diemcau_contract.codec import decode_down, decode_up, encode
 from diemcau_contract.errors import MessageError, RejectReason
-from diemcau_contract.messages import Ack, AgentState, Hello, HostState, Report
+from diemcau_contract.messages import Ack, AgentState, DeviceResult, Hello, HostState, Report
 from diemcau_contract.topics import Down, Up, UpTopic
+from diemcau_contract.words import DeviceKind, Status
 
 TOPIC = UpTopic("bu-dang", "bom-bo", Up.REPORT)
 NOON = datetime(2026, 3, 14, 5, 0, tzinfo=UTC)
@@ -47,6 +48,26 @@ def test_a_report_survives_the_wire() -> None:
     report = make_report()
 
     assert decode_up(TOPIC, encode(report)) == report
+
+
+@pytest.mark.parametrize("model", [None, "Jabra SPEAK 510", "Loa phòng họp", "x" * 64])
+def test_a_report_may_name_what_was_found_or_not(model: str | None) -> None:
+    """An agent that does not know the field, or the name, reports all the same."""
+    camera = DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK, model=model)
+    report = make_report(devices=(camera,))
+    content = json.loads(encode(report))
+    assert decode_up(TOPIC, encode(report)) == report
+    del content["devices"][0]["model"]
+    without = report.model_copy(update={"devices": (camera.model_copy(update={"model": None}),)})
+    assert decode_up(TOPIC, json.dumps(content).encode()) == without
+
+
+@pytest.mark.parametrize("model", ["", "x" * 65, "a\nb", "a\x1b[31m", "a\x7f", "a\x85"])
+def test_a_name_that_is_none_is_refused(model: str) -> None:
+    """It becomes a label: bounded, and nothing that a terminal would obey."""
+    content = json.loads(encode(make_report()))
+    content["devices"] = [{"kind": "camera", "status": "ok", "model": model}]
+    assert reason_of(json.dumps(content).encode()) is RejectReason.INVALID
 
 
 def test_times_travel_in_utc_with_z() -> None:

@@ -1,8 +1,8 @@
 """Every expression of every dashboard gives data on a real Prometheus over a real district.
 
-Two real agents report, one over a line that loses, one with a covered camera; a third point never
-comes up. A test has run, with the capacity of both lines. So there is something to show for every
-panel, also for those that are about faults.
+Two real agents report, one over a line that loses, one with a covered camera and a codec; a third
+point never comes up. A test has run, with the capacity of both lines. So there is something to show
+for every panel, also for those that are about faults.
 """
 
 import json
@@ -22,6 +22,7 @@ from diemcau_dashboards.written import dashboards
 from diemcau_server.demo.relay import Relay
 from diemcau_server.demo.storyline import storyline
 from diemcau_server.speech.wording import SEVERITY
+from tests.agent.probes.peers.sip import UserAgent, sip_over_udp
 from tests.deploy.dashboards import (
     LABEL_VALUES,
     QUERY_RESULT,
@@ -94,18 +95,23 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         "start": tomorrow.isoformat(), "end": (tomorrow + timedelta(hours=3)).isoformat(),
     }  # fmt: skip
     district = District(tmp_path_factory.mktemp("district"), POINTS, sessions=[session])
-    with losing_line(district.measure_port) as line:
+    with losing_line(district.measure_port) as line, sip_over_udp(UserAgent()) as sip_port:
+        codec = {
+            "kind": "codec", "source": {"format": "sip", "url": f"sip://127.0.0.1:{sip_port}"},
+        }  # fmt: skip
         try:
             district.start_broker()
             district.start_server()
             prometheus = start_prometheus(district)
             since = time.time()
             district.start_agent(LOSSY, measure={"address": line})
-            district.start_agent(COVERED, devices=[{**ROOM[0], "source": HAND_BEFORE_IT}, ROOM[1]])
+            devices = [{**ROOM[0], "source": HAND_BEFORE_IT}, ROOM[1], codec]
+            district.start_agent(COVERED, devices=devices)
             prometheus.wait_for(f'count(diemcau_agent_info{{point!="{NEVER_SEEN}"}})', {2})
             played_and_judged(district)
             prometheus.wait_for(f'diemcau_point_cause{{point="{COVERED}",cause="covered"}}', {1})
             prometheus.wait_for(f'count(diemcau_device_ok{{point="{COVERED}"}} == 0)', {1})
+            prometheus.wait_for('count(diemcau_device_info{model="Room Codec 9"})', {1})
             prometheus.wait_for("count(diemcau_hub_line_last_test_timestamp_seconds)", {1})
             prometheus.wait_for('sum(diemcau_point_state{state="not_ready"})', {2})
             wait_until("time goes on", lambda: time.time() > since + LEAST_WATCHED_SECONDS)

@@ -131,10 +131,12 @@ def test_the_image_is_built_from_the_lock_and_nothing_else() -> None:
     assert ["--require-hashes" in one or "--no-index --no-deps" in one for one in installs] == [
         True, True,
     ]  # fmt: skip
+    assert [rest for name, rest in found if name == "ARG"] == ["REVISION="]
+    assert "DIEMCAU_REVISION" in installs[-1]
     assert [rest for name, rest in found if name == "USER"] == ["1000:1000"]
     assert {name for name, _ in found} <= {
-        "FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT",
-        "CMD",
+        "FROM", "WORKDIR", "ARG", "RUN", "COPY", "ENV", "USER", "EXPOSE", "HEALTHCHECK",
+        "ENTRYPOINT", "CMD",
     }  # fmt: skip
 
 
@@ -145,7 +147,7 @@ def test_the_image_can_have_every_file_that_it_copies() -> None:
 
     assert sources <= ignored_but()
     assert all((ROOT / source).exists() for source in sources)
-    assert {"pyproject.toml", "README.md", "LICENSE"} <= sources
+    assert {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= sources
     assert {"contract", "line", "agent", "server"} <= sources
 
 

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from hatch_build import revision
 from tests.server.district import FILE
 from tests.server.processes import ANY_PORTS, start, stopped, wait_healthy, wait_ready
 
@@ -103,6 +104,38 @@ def test_the_wheel_states_its_licence_and_extras(wheel: Path) -> None:
     assert {"agent", "server"} <= set(metadata.get_all("Provides-Extra", []))
 
 
+def test_the_wheel_says_which_commit_it_was_built_from(wheel: Path) -> None:
+    """And whether something in the tree was not committed."""
+    with ZipFile(wheel) as archive:
+        said = archive.read("diemcau_server/revision.txt").decode()
+
+    assert said.removesuffix("\n").removesuffix("-dirty") == commit()
+
+
+def commit() -> str:
+    """First digits of what is checked out."""
+    return run("git", "rev-parse", "--short=12", "HEAD").strip()
+
+
+def test_a_tree_without_git_says_what_it_is_told_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the commit of a repository that it happens to lie in."""
+    monkeypatch.delenv("DIEMCAU_REVISION", raising=False)
+    inside = tmp_path / "sources"
+    inside.mkdir()
+    author = ("-c", "user.name=An", "-c", "user.email=an@localhost")
+    run("git", "-C", tmp_path, "init", "--quiet")
+    run("git", "-C", tmp_path, *author, "commit", "--quiet", "--allow-empty", "-m", "x")
+
+    assert revision(tmp_path) == run("git", "-C", tmp_path, "rev-parse", "--short=12", "@").strip()
+    assert revision(inside) == ""
+    monkeypatch.setenv("PATH", str(inside))
+    assert revision(tmp_path) == ""
+    monkeypatch.setenv("DIEMCAU_REVISION", "0123456789ab")
+    assert revision(inside) == "0123456789ab"
+
+
 def told_what_to_install(program: Path, extra: str) -> bool:
     """Say whether a command without its libraries names the extra, in one line, and ends with 2."""
     for language, sentence in (
@@ -146,6 +179,8 @@ def test_the_hall_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> No
         ready = wait_ready(ready_file, process)
         wait_healthy(ready["http"])
         page = urllib.request.urlopen(f"{ready['http']}/?lang=en", timeout=10).read().decode()
+        with urllib.request.urlopen(f"{ready['http']}/metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
         board = json.loads(run(programs / "diemcau", "status", "--json", "--server", ready["http"]))
         stopped(process)
     finally:
@@ -156,6 +191,7 @@ def test_the_hall_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> No
     states = {point["point"]: point["state"] for point in board["points"]}
     assert states["bom-bo"] == "never_seen"
     assert "0/4 points ready" in page
+    assert f'revision="{commit()}' in metrics
     assert told_what_to_install(programs / "diemcau-agent", "agent")
 
 

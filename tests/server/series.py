@@ -73,7 +73,7 @@ def full_board(folder: Path) -> Board:
     made = Board.of(small_config(folder))
     devices = [
         DeviceResult(kind=DeviceKind.CAMERA, status=Status.BAD, causes=(Cause.MISSING,)),
-        DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE),
+        DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.IN_USE, model='Jabra "510" \\ USB'),
         DeviceResult(kind=DeviceKind.SPEAKER, status=Status.UNKNOWN),
     ]
     host = HostState(
@@ -85,7 +85,9 @@ def full_board(folder: Path) -> Board:
     made.on_report(report(1, devices=works, host=host), NOW)
     made.on_report(report(2, devices=devices, host=host), NOW)
     made.test_ended("bu-dang", ["bom-bo"], full_test())
-    capacity = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"))
+    capacity = LineCapacity(
+        NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(16e6, "cap"), 6.9
+    )
     made.capacity_measured("bu-dang", "bom-bo", capacity)
     for number in (1_000_000, 2_000_000):
         made.capacity_loaded("bu-dang", "bom-bo", {Direction.UP: number})
@@ -111,16 +113,20 @@ def crowded_board(folder: Path, points: int, now: datetime, hubs: int = 1) -> Bo
     file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     board = Board.of(load_config(file))
     for key, record in board.records.items():
-        seen = report(1, point=key.point, host=FULL_HOST, taken_at=now)
+        seen = report(1, point=key.point, host=FULL_HOST, devices=NAMED_DEVICES, taken_at=now)
         board.on_report(seen.model_copy(update={"hub": key.hub}), now)
         result = ended_test(Verdict.READY, point=key.point)
         board.test_ended(key.hub, [key.point], result.model_copy(update={"started_at": now}))
         record.capacity = LineCapacity(
-            now, DirectionCapacity(2e7, "line"), DirectionCapacity(5e7, "cap")
+            now, DirectionCapacity(2e7, "line"), DirectionCapacity(5e7, "cap"), 7.0
         )
     return board
 
 
+NAMED_DEVICES = (
+    DeviceResult(kind=DeviceKind.CAMERA, status=Status.OK, model="Logitech Rally Camera"),
+    DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.OK, model="Jabra SPEAK 510 USB"),
+)
 FULL_HOST = HostState.model_validate(
     {
         "cpu_ratio": 0.25, "memory_ratio": 0.5, "disk_free_bytes": 10**10, "medium": "cable",

@@ -17,9 +17,9 @@ from diemcau_server.coordinator import TestRunningError as Running
 from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.measuring_process import MeasuringError
 from diemcau_server.state import Board, PointKey, PointView
+from tests.server.coordinator.runs import Kept, ended, result_of
 from tests.server.district import NOW, district
 from tests.server.rooms import LIMITS, QUICK, SHORT, MeasuredRooms, measuring_of
-from tests.server.test_coordinator import Kept, ended, result_of
 
 TWO = ("bom-bo", "dak-nhau")
 
@@ -90,6 +90,9 @@ async def test_the_schedule_measures_lines_and_nothing_else(there: District) -> 
         assert found.down is not None
         assert min(found.up.bits_per_second, found.down.bits_per_second) > 5e6
         assert there.view(point).capacity == found
+        # Two directions of 3.5 s, some of which a busy machine may lose.
+        assert found.duration_seconds is not None
+        assert 3.5 < found.duration_seconds < 8.0
         # At least what a line of that rate carries in a second.
         assert min(there.view(point).capacity_bytes.values()) > 5e6 / 8
 

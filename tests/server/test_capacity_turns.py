@@ -129,6 +129,7 @@ async def test_a_shared_bottleneck_is_no_points_own_capacity() -> None:
     assert set(map(tuple, found.values())) == {((8.0, "line"), (8.0, "line"))}
     # Every turn counts for the load, 9 bytes each here.
     assert [one.capacity_bytes for one in lines.points] == [dict.fromkeys(WAYS, 18)] * 3
+    assert [one.capacity_seconds for one in lines.points] == [4 * 3.5] * 3
 
 
 async def test_without_time_for_a_second_turn_it_is_a_lower_bound() -> None:

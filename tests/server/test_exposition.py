@@ -90,13 +90,25 @@ STEPS = st.lists(
 )
 
 
+def camera(status: Status, ratio: float) -> DeviceResult:
+    """Return a camera as some look finds it: of this model or that, or of none that is known."""
+    model = f'Rally "{round(8 * ratio)}" \\' if ratio else None
+    return DeviceResult(kind=DeviceKind.CAMERA, status=status, model=model)
+
+
+def capacity(now: datetime, status: Status, ratio: float) -> LineCapacity:
+    """Return a line's capacity, with the time that it took or without."""
+    seconds = 7 * ratio if status is Status.OK else None
+    return LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"), None, seconds)
+
+
 def happen(
     board: Board, now: datetime, number: int, step: tuple[str, str, int, Status, float]
 ) -> None:
     """Let one thing happen to a board at ``now``."""
     what, point, _, status, ratio = step
     if what == "report":
-        devices = [DeviceResult(kind=DeviceKind.CAMERA, status=status)]
+        devices = [camera(status, ratio)]
         stamp = line(loss_ratio_up=ratio, clock_offset_seconds=0.0)
         board.on_report(
             report(number, point=point, devices=devices, stamp=stamp, taken_at=now), now
@@ -122,8 +134,7 @@ def happen(
         )
         record.version += 1
     elif what == "capacity":
-        found = LineCapacity(now, DirectionCapacity(1e6 * ratio, "line"))
-        board.capacity_measured("bu-dang", point, found)
+        board.capacity_measured("bu-dang", point, capacity(now, status, ratio))
     else:
         result = ended_test(Verdict.READY, point=point)
         result = result.model_copy(update={"started_at": now - timedelta(seconds=20)})

@@ -90,6 +90,8 @@ async def test_values_are_those_of_the_report(board: Board, clock: Clock) -> Non
         of_point("device_ok", kind="camera", role="main"): 0.0,
         of_point("device_present", kind="camera", role="main"): 0.0,
         of_point("device_busy", kind="microphone", role="main"): 1.0,
+        of_point("device_info", kind="microphone", role="main", model='Jabra "510" \\ USB'): 1.0,
+        of_point("link_throughput_duration_seconds"): 6.9,
         of_point("agent_clock_offset_seconds"): -0.25,
         of_point("room_pc_on_mains"): 1.0,
         of_point("room_pc_battery_ratio"): 0.8,
@@ -187,7 +189,7 @@ async def test_what_a_test_measured_ends_with_its_own_validity(board: Board, clo
     """A verdict with its figures lives 12 h, a capacity 24 h; when it was measured stays known."""
     metrics = Metrics(board, clock)
 
-    async def shown(hours: float) -> tuple[bool, bool, bool]:
+    async def shown(hours: float) -> tuple[bool, ...]:
         clock.now = NOW + timedelta(hours=hours)
         board.on_report(report(round(hours * 1000), taken_at=clock.now), clock.now)
         found = samples(await scraped(metrics))
@@ -195,13 +197,14 @@ async def test_what_a_test_measured_ends_with_its_own_validity(board: Board, clo
             of_point("link_jitter_seconds", direction="up") in found,
             of_hub("hub_line_state", verdict="ready") in found,
             of_point("link_throughput_bytes_per_second", direction="up") in found,
+            of_point("link_throughput_duration_seconds") in found,
         )
 
     # The test ended 20 s after NOW, its capacity is of NOW.
-    assert await shown(12) == (True, True, True)
-    assert await shown(12.01) == (False, False, True)
-    assert await shown(24) == (False, False, True)
-    assert await shown(24.01) == (False, False, False)
+    assert await shown(12) == (True, True, True, True)
+    assert await shown(12.01) == (False, False, True, True)
+    assert await shown(24) == (False, False, True, True)
+    assert await shown(24.01) == (False, False, False, False)
     stays = of_point("link_throughput_last_test_timestamp_seconds", direction="up")
     assert stays in samples(await scraped(metrics))
 
@@ -212,13 +215,14 @@ async def test_a_restart_brings_back_nothing_that_has_ended(tmp_path: Path, cloc
         board = Board.of(small_config(tmp_path))
         at = NOW - timedelta(seconds=age_seconds)
         judged = Judged("t", NOW - timedelta(hours=13), Verdict.READY, None, Text("", ""))
-        old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"))
+        old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"), None, 7.0)
         board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)], NOW)
         found = samples(await scraped(Metrics(board, clock)))
         assert found[of_point("agent_last_report_timestamp_seconds")] == at.timestamp()
         assert found[of_point("point_ready")] == 0.0
         assert (of_point("link_packet_loss_ratio", direction="up") in found) is comes_back
         assert of_point("link_throughput_bytes_per_second", direction="up") not in found
+        assert of_point("link_throughput_duration_seconds") not in found
         assert of_point("point_last_test_timestamp_seconds") not in found
 
 

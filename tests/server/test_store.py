@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -121,7 +122,7 @@ async def test_a_store_of_the_version_before_gets_its_new_table(tmp_path: Path) 
         old.execute("DROP TABLE capacities")
         old.execute("UPDATE alembic_version SET version_num = '0001'")
     store = await Store.open(url)
-    found = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(2e8, "cap"))
+    found = LineCapacity(NOW, DirectionCapacity(8e6, "line"), DirectionCapacity(2e8, "cap"), 7.0)
     await store.save_capacity_tried("bu-dang", ["bom-bo"], NOW)
     await store.save_capacity("bu-dang", "bom-bo", found)
     (kept,) = [one for one in await store.restored() if one.capacity is not None]
@@ -130,3 +131,25 @@ async def test_a_store_of_the_version_before_gets_its_new_table(tmp_path: Path) 
 
     assert (kept.key.point, kept.capacity, kept.capacity_tried_at) == ("bom-bo", found, NOW)
     assert reports_kept == 1
+
+
+async def test_of_a_capacity_of_the_version_before_the_duration_is_not_known(
+    tmp_path: Path,
+) -> None:
+    """The figure stays; the next measurement brings its duration."""
+    url = resolved_url("sqlite:///old.sqlite", tmp_path, None)
+    found = LineCapacity(NOW, DirectionCapacity(8e6, "line"))
+    store = await Store.open(url)
+    await store.save_capacity("bu-dang", "bom-bo", replace(found, duration_seconds=7.0))
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as old, old:
+        old.execute("ALTER TABLE capacities DROP COLUMN duration_seconds")
+        old.execute("UPDATE alembic_version SET version_num = '0002'")
+    store = await Store.open(url)
+    (kept,) = await store.restored()
+    await store.save_capacity("bu-dang", "bom-bo", replace(found, duration_seconds=6.5))
+    (again,) = await store.restored()
+    await store.close()
+
+    assert kept.capacity == found
+    assert again.capacity == replace(found, duration_seconds=6.5)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from diemcau_agent.probes.mixer import matches
+from diemcau_agent.probes.model import model_of
 
 Stream = Literal["c", "p"]
 """Ending of a stream's name: capture, playback."""
@@ -23,6 +24,11 @@ class Card:
     lines: str
     usb_id: str
     folder: Path
+
+    @property
+    def model(self) -> str | None:
+        """What the card is called: the end of ``0 [id ]: Driver - Name``, without its port."""
+        return model_of(self.lines.partition("\n")[0].partition("]: ")[2].partition(" - ")[2])
 
     def has(self, stream: Stream) -> bool:
         """Say whether it records (``c``) or plays (``p``)."""

@@ -20,6 +20,7 @@ from diemcau_agent.probes.codecstatus import (
     judge_status,
 )
 from diemcau_agent.probes.log import note
+from diemcau_agent.probes.model import model_of_agent
 from diemcau_agent.probes.result import ProbeResult, shown
 from diemcau_agent.probes.sip import PORT as SIP_PORT
 from diemcau_agent.probes.sip import NotSipError, options
@@ -75,12 +76,13 @@ def _sip(settings: Mapping[str, object]) -> ProbeResult:
         "rtt_seconds": round(answer.rtt_seconds, 4),
         "agent": shown(answer.agent) or None,
     }
+    model = model_of_agent(answer.agent)
     if answer.code in _BUSY:
-        return ProbeResult("in_use", ("busy",), {**values, "held_by": "call"})
+        return ProbeResult("in_use", ("busy",), {**values, "held_by": "call"}, model)
     # Any other answer proves life (RFC 3261 section 11.2), also one that wants a login.
     broken = _SERVER_ERROR <= answer.code < _GLOBAL_FAILURE
     status: ProbeStatus = "warn" if broken else "ok"
-    return ProbeResult(status, ("device_fault",) if broken else (), values)
+    return ProbeResult(status, ("device_fault",) if broken else (), values, model)
 
 
 def _h323(settings: Mapping[str, object]) -> ProbeResult:

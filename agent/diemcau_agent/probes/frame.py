@@ -111,6 +111,7 @@ def device_result(kind: str, role: str, run: ChildRun) -> DeviceResult:
         return DeviceResult.model_validate(
             {
                 **stamp,
+                "model": result.model,
                 "status": result.status,
                 "causes": result.causes,
                 "values": dict(result.values),

@@ -2,10 +2,12 @@
 
 Settings: ``format`` (``system`` for audio, ``dshow`` for cameras) and ``devices``, a list of
 ``{kind, pattern}`` (pattern None: any). The answer has for number N of the list: ``found.N``,
-``used.N`` (the device that programs use instead, absent if none) and ``held_by.N`` (who uses it).
+``model.N`` (what its maker calls it, absent if not known), ``used.N`` (the device that programs use
+instead, absent if none) and ``held_by.N`` (who uses it).
 ``unknown`` with ``no_sound_system`` where no sound system answers.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from typing import Any, Final, cast
 
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import matches, usb_id, users_of
+from diemcau_agent.probes.model import model_of
 from diemcau_agent.probes.result import ProbeResult, ProbeValue, shown
 
 _WHOLE_NAMES: Final = "Windows WASAPI"
+_ENDPOINT: Final = re.compile(r"[^(]*\((?:\d+- ?)?(.+)\)")
 _CLASSES: Final = {"microphone": "input", "speaker": "output", "camera": "camera"}
 
 
@@ -27,6 +31,7 @@ class Listed:
     names: tuple[str, ...]
     default: bool = False
     users: tuple[str, ...] = ()
+    model: str | None = None
 
 
 def probe(settings: Mapping[str, object]) -> ProbeResult:
@@ -50,6 +55,8 @@ def compared(there: list[Listed], pattern: str | None) -> dict[str, ProbeValue]:
     default = next((one for one in there if one.default), None)
     meant = default if pattern is None and default is not None else fits[0]
     answer: dict[str, ProbeValue] = {"found": True}
+    if meant.model:
+        answer["model"] = meant.model
     if meant.users:
         answer["held_by"] = shown(", ".join(meant.users))
     if pattern is not None and default is not None and default not in fits:
@@ -61,7 +68,11 @@ def _cameras() -> dict[str, list[Listed]]:
     import av  # noqa: PLC0415  # only where it is used: slow, or absent on this system
 
     found = av.enumerate_input_devices("dshow")
-    return {"camera": [Listed(one.description, (one.description,)) for one in found]}
+    return {"camera": [_camera(one.description) for one in found]}
+
+
+def _camera(name: str) -> Listed:
+    return Listed(name, (name,), model=model_of(name))
 
 
 def _audio() -> dict[str, list[Listed]] | None:
@@ -103,7 +114,25 @@ def _pulse() -> dict[str, list[Listed]] | None:
 def _listed(one: Any, default_name: str, users: tuple[str, ...]) -> Listed:  # noqa: ANN401  # a library's value
     title = one.description or one.name
     names = (one.name, title, usb_id(one.proplist))
-    return Listed(title, names, one.name == default_name, users)
+    return Listed(title, names, one.name == default_name, users, pulse_model(one.proplist))
+
+
+def pulse_model(properties: Mapping[str, str]) -> str | None:
+    """Return what PulseAudio, or PipeWire in its place, knows of the product.
+
+    A description is no product's: it names the machine and user that a tunnel leads to. Nor is the
+    name of a Bluetooth device, which its owner chooses.
+    """
+    by_radio = properties.get("device.api", "").startswith("bluez")
+    if by_radio or properties.get("device.bus") == "bluetooth":
+        return None
+    return model_of(properties.get("device.product.name") or properties.get("alsa.card_name", ""))
+
+
+def endpoint_model(name: str) -> str | None:
+    """Return the device of Windows' ``Name (2- Device)``; the name is whatever a user has set."""
+    found = _ENDPOINT.fullmatch(name)
+    return model_of(found[1]) if found else None
 
 
 def _portaudio() -> dict[str, list[Listed]]:  # not run on Windows yet
@@ -122,7 +151,9 @@ def portaudio_lists(
     system = next((one for one in systems if one["name"] == _WHOLE_NAMES), systems[0])
     return {
         kind: [
-            Listed(name, (name,), number == system[f"default_{kind}_device"])
+            Listed(
+                name, (name,), number == system[f"default_{kind}_device"], (), endpoint_model(name)
+            )
             for number, name in ((number, devices[number]["name"]) for number in system["devices"])
             if devices[number][f"max_{kind}_channels"] > 0
         ]

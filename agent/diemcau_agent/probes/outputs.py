@@ -6,13 +6,14 @@ not run on Windows yet.
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from diemcau_agent.probes.edid import Edid, parse_edid
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import matches
+from diemcau_agent.probes.model import model_of
 from diemcau_agent.probes.result import ProbeResult, judged, shown
 
 _CLASS: Final = "sys/class/drm"
@@ -65,7 +66,8 @@ def judge_outputs(outputs: Iterable[Output], pattern: str | None) -> ProbeResult
     if chosen.edid is None:
         causes.append("no_edid")
     title = shown(chosen.edid.title) if chosen.edid else None
-    return judged(tuple(causes), {"connector": chosen.name, "display": title})
+    found = judged(tuple(causes), {"connector": chosen.name, "display": title})
+    return replace(found, model=model_of(title or ""))
 
 
 def _fits(output: Output, pattern: str | None) -> bool:

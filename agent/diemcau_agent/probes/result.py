@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Final, Literal, get_args
 
 ProbeStatus = Literal["ok", "warn", "bad", "unknown", "in_use", "not_applicable"]
@@ -27,6 +27,11 @@ class ProbeResult:
     status: ProbeStatus
     causes: tuple[str, ...] = ()
     values: Mapping[str, ProbeValue] = field(default_factory=dict)
+    model: str | None = None
+    """What the device is called by its maker; see ``probes.model``."""
+
+
+_KEYS: Final = frozenset(one.name for one in fields(ProbeResult))
 
 
 def shown(text: str) -> str:
@@ -59,7 +64,7 @@ def from_json(text: bytes) -> ProbeResult:
     if len(text) > MAX_RESULT_BYTES:
         raise ValueError("the result is too long")
     document = json.loads(text)
-    if not isinstance(document, dict) or document.keys() != {"status", "causes", "values"}:
+    if not isinstance(document, dict) or document.keys() != _KEYS:
         raise ValueError("not a probe's result")
     status, causes, values = document["status"], document["causes"], document["values"]
     if status not in get_args(ProbeStatus):
@@ -68,7 +73,10 @@ def from_json(text: bytes) -> ProbeResult:
         raise ValueError("causes are not a list of words")
     if not isinstance(values, dict) or not all(map(_is_value, values.values())):
         raise ValueError("values are not numbers and short words")
-    return ProbeResult(status, tuple(causes), values)
+    model = document["model"]
+    if model is not None and not isinstance(model, str):
+        raise ValueError("the model is no word")
+    return ProbeResult(status, tuple(causes), values, model)
 
 
 def _is_value(value: object) -> bool:

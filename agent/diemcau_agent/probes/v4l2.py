@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from diemcau_agent.probes.mixer import matches
+from diemcau_agent.probes.model import model_of
 
 Ioctl = Callable[[int, int, bytes], bytes]
 
@@ -36,6 +37,16 @@ def find_v4l2(url: str, root: Path = Path("/")) -> Path | None:
         if _fits(entry, url):
             return root / "dev" / entry.name
     return None
+
+
+def camera_model(node: Path, root: Path = Path("/")) -> str | None:
+    """Return what the camera behind a node is called, as its driver gives it; None: not known."""
+    node = node.resolve()
+    if node.parent != (root / "dev").resolve():
+        return None
+    entry = root / _CLASS / node.name
+    serial = _read((entry / "device").resolve().parent / "serial")
+    return model_of(_read(entry / "name"), serial)
 
 
 def shutter_closed(node: Path, ioctl: Ioctl | None = None) -> bool:

@@ -215,7 +215,8 @@ def _devices() -> Sequence[Panel]:
         return f"max by ({by}) (diemcau_device_{name}{{{POINT}}})"
 
     names = ("ok", "present", "busy", "level_ratio", "frames_per_second")
-    queries = [*map(of, names), milliseconds(of("last_change_timestamp_seconds"))]
+    model = f"max by ({by}, model) (diemcau_device_info{{{POINT}}})"
+    queries = [*map(of, names), milliseconds(of("last_change_timestamp_seconds")), model]
     return [
         timeline(
             Head("Thiết bị theo thời gian", "Đỏ là hỏng hoặc không thấy thiết bị.", 12),
@@ -226,12 +227,14 @@ def _devices() -> Sequence[Panel]:
         listing(
             Head(
                 "Thiết bị lúc này",
-                "Mức âm thanh và số hình mỗi giây là của lần kiểm tra gần nhất.", 12,
+                "Tên sản phẩm là của thiết bị thấy được trong phòng; mức âm thanh và số hình mỗi "
+                "giây là của lần kiểm tra gần nhất.", 12,
             ),
             [Query(expr) for expr in queries],
             [
                 Column("kind", "Thiết bị", Look("string", words=DEVICE_WORDS)),
                 Column("role", "Vị trí", Look("string", words=ROLE_WORDS)),
+                Column("model", "Tên sản phẩm"),
                 Column("Value #A", "Tình trạng", Look(words=WORKS), filled=True),
                 Column("Value #B", "Có mặt", Look(words=YES_NO)),
                 Column("Value #C", "Đang được dùng", Look(words=YES_NO)),

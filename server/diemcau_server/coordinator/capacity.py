@@ -143,7 +143,9 @@ class CapacityTurns:
         )
         for one in asked:
             statistics = one.capacity.get(way)
-            one.capacity_bytes[way] += statistics.bytes_sent if statistics else 0
+            if statistics is not None:
+                one.capacity_bytes[way] += statistics.bytes_sent
+                one.capacity_seconds += statistics.duration_seconds
 
     def _call_shared(self, one: PointRun, way: Direction) -> None:
         """Keep the figure as a lower bound: the hub's line may have been the limit."""

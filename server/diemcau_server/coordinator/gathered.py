@@ -111,7 +111,9 @@ class Gathered:
     def found(self, one: PointRun) -> LineCapacity | None:
         """Return what this test measured of a line's capacity."""
         up, down = (figure(one, way) for way in (Direction.UP, Direction.DOWN))
-        return LineCapacity(self._order.started_at, up, down) if up or down else None
+        if up is None and down is None:
+            return None
+        return LineCapacity(self._order.started_at, up, down, one.capacity_seconds)
 
     def result(self, duration_seconds: float) -> TestResult:
         """Judge all points and the hub's line."""

@@ -74,6 +74,8 @@ class PointRun:
         """By direction; None where nothing could be told."""
         self.capacity_bytes = dict.fromkeys(Direction, 0)
         """Load of all its capacity turns, as far as their receivers have told."""
+        self.capacity_seconds = 0.0
+        """How long that load took."""
         self._expected: set[int] = set()
         self._boot_id: str | None = None
 

@@ -12,6 +12,7 @@ def capacity_row(hub: str, point: str, found: LineCapacity) -> dict[str, object]
     """Return the row of one line; what could not be told is null."""
     row: dict[str, object] = {
         "hub": hub, "point": point, "measured_at": found.measured_at.timestamp(),
+        "duration_seconds": found.duration_seconds,
     }  # fmt: skip
     for way in Direction:
         one = found.way(way)
@@ -26,7 +27,8 @@ def capacity_of(row: Any) -> LineCapacity | None:  # noqa: ANN401  # a row of SQ
         return None
     measured_at = datetime.fromtimestamp(row.measured_at, UTC)
     up = _direction(row.up_bits_per_second, row.up_limited_by)
-    return LineCapacity(measured_at, up, _direction(row.down_bits_per_second, row.down_limited_by))
+    down = _direction(row.down_bits_per_second, row.down_limited_by)
+    return LineCapacity(measured_at, up, down, row.duration_seconds)
 
 
 def _direction(rate: float | None, limited_by: str | None) -> DirectionCapacity | None:

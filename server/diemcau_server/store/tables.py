@@ -74,6 +74,7 @@ capacities = Table(
     Column("down_bits_per_second", Float),
     Column("down_limited_by", String(16)),
     Column("tried_at", Float),
+    Column("duration_seconds", Float),
     PrimaryKeyConstraint("hub", "point"),
 )
 """The last measured capacity of each line, and when the schedule was last done with it."""

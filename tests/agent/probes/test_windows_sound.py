@@ -139,10 +139,12 @@ def test_windows_devices_are_listed_by_their_whole_names() -> None:
     lists = _portaudio(("MME", _CUT), ("Windows WASAPI", _WHOLE))
 
     assert lists == {
-        "input": [Listed(_WHOLE, (_WHOLE,), default=True)],
-        "output": [Listed("TV (HDMI)", ("TV (HDMI)",), default=True)],
+        "input": [Listed(_WHOLE, (_WHOLE,), default=True, model="Jabra SPEAK 510 USB and more")],
+        "output": [Listed("TV (HDMI)", ("TV (HDMI)",), default=True, model="HDMI")],
     }
-    assert compared(lists["input"], "USB and more") == {"found": True}
+    assert compared(lists["input"], "USB and more") == {
+        "found": True, "model": "Jabra SPEAK 510 USB and more",
+    }  # fmt: skip
 
 
 def test_without_wasapi_the_first_sound_system_is_listed() -> None:
