@@ -77,10 +77,14 @@ GUARDS: Mapping[str, GuardWords] = {
     ),
     "test.up.not_sent": GuardWords(
         Cause.PC_BUSY,
-        Text("máy tính gửi không kịp", "PC cannot send"),
+        Text("máy tính gửi không hết gói", "PC cannot send"),
         Text("máy không gửi hết gói tin", "it did not send all packets"),
         _PERCENT,
-        _FREE_PC,
+        Text(
+            "Kiểm tra dây mạng (hoặc Wi-Fi) của máy tính xã, đóng bớt chương trình, rồi đo lại",
+            "Check the network cable (or Wi-Fi) of the room's PC, close other programs, then test "
+            "again",
+        ),
     ),
     "test.point.local_drops": GuardWords(
         Cause.PC_BUSY,
@@ -118,7 +122,7 @@ GUARDS: Mapping[str, GuardWords] = {
     ),
     "test.down.not_sent": GuardWords(
         Cause.UNKNOWN,
-        Text("máy chủ gửi không kịp", "server cannot send"),
+        Text("máy chủ gửi không hết gói", "server cannot send"),
         Text("máy chủ không gửi hết gói tin", "the server did not send all packets"),
         _PERCENT,
         _FREE_SERVER,
@@ -135,6 +139,19 @@ GUARDS: Mapping[str, GuardWords] = {
 effects."""
 
 
+RESERVE_NAME = Text("chưa đo được mức dự phòng", "reserve not measured")
+RESERVE_ACTION = Text(
+    "Đo lại: đường truyền đạt ở mức kế hoạch, nhưng lần này chưa đo được ở 120 %.",
+    "Test again: the line carried the plan, but 120 % of it could not be tried this time.",
+)
+
+
+def only_reserve_is_unknown(findings: Iterable[Finding]) -> bool:
+    """Tell whether nothing but the steps above the plan is not known."""
+    unknown = [one.rule for one in findings if one.status is Status.UNKNOWN]
+    return bool(unknown) and all(rule.endswith(".margin") for rule in unknown)
+
+
 def broken_guard(findings: Iterable[Finding]) -> Finding | None:
     """Return the broken guard that is told of ``findings``: the first in the order of GUARDS."""
     broken = {one.rule: one for one in findings if one.status is Status.UNKNOWN}
@@ -142,8 +159,11 @@ def broken_guard(findings: Iterable[Finding]) -> Finding | None:
 
 
 def guard_name(cause: Cause | None, findings: Iterable[Finding]) -> Text | None:
-    """Return what a point's cause is called where a guard is behind it, else None."""
+    """Return what a point's cause is called where its measurement is behind it, else None."""
+    findings = tuple(findings)
     guard = broken_guard(findings)
+    if guard is None and cause is Cause.UNKNOWN and only_reserve_is_unknown(findings):
+        return RESERVE_NAME
     if guard is None or GUARDS[guard.rule].cause is not cause:
         return None
     return GUARDS[guard.rule].name

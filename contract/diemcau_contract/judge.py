@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from diemcau_contract.attribution import Attribution, Place
 from diemcau_contract.causes import LINE_CAUSES, READY_ACTION, Cause, Text, action
 from diemcau_contract.evidence import PointEvidence
-from diemcau_contract.guard_words import GUARDS, broken_guard, guard_action
+from diemcau_contract.guard_words import (
+    GUARDS,
+    RESERVE_ACTION,
+    broken_guard,
+    guard_action,
+    only_reserve_is_unknown,
+)
 from diemcau_contract.line_rules import Measure, clearly_bad, measures
 from diemcau_contract.messages import HostState
 from diemcau_contract.profiles import Profile
@@ -61,6 +67,8 @@ def judge(
         guard = broken_guard(findings)
         if guard is not None and not device and GUARDS[guard.rule].cause is cause:
             text = guard_action(guard)
+        elif cause is Cause.UNKNOWN and not device and only_reserve_is_unknown(findings):
+            text = RESERVE_ACTION
     confidence = _confidence(evidence, profile, findings, _confirmed(cause, attribution))
     return PointVerdict(verdict, confidence, cause, text, findings)
 

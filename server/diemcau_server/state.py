@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from diemcau_contract.causes import Cause, Text
+from diemcau_contract.causes import WORDING, Cause, Text
+from diemcau_contract.guard_words import guard_name
 from diemcau_contract.messages import DeviceResult, Hello, HostState, Report
 from diemcau_contract.profiles import Limits, Profile
 from diemcau_contract.result import (
@@ -51,6 +52,13 @@ class Judged:
     action: Text
     line: LineResult = field(default_factory=LineResult)
     devices: tuple[DeviceLine, ...] = ()
+    in_the_way: Text | None = None
+    """What kept the line from being measured (SPEC 6.4), where that is the cause."""
+
+    @property
+    def cause_name(self) -> Text | None:
+        """What the cause is called; of what could not be measured, what was in the way."""
+        return self.in_the_way or (WORDING[self.cause].name if self.cause else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,13 @@ class PointView:
     profile: Profile | None
     probes: ProbeTotals
     device_changes: DeviceChanges
+
+    @property
+    def cause_name(self) -> Text | None:
+        """What the cause is called; see ``Judged``."""
+        if self.judged is not None and self.judged.cause is self.cause:
+            return self.judged.cause_name
+        return WORDING[self.cause].name if self.cause else None
 
     @property
     def devices(self) -> tuple[DeviceResult, ...]:
@@ -411,9 +426,11 @@ def test_end(result: TestResult) -> datetime:
 def judged_of(test: str, result: PointResult, judged_at: datetime) -> Judged:
     """Return the board's note of a point's result."""
     action = Text(result.action.vi, result.action.en)
+    in_the_way = guard_name(result.cause, result.findings)
     return Judged(
-        test, judged_at, result.verdict, result.cause, action, result.line, result.devices
-    )
+        test, judged_at, result.verdict, result.cause, action, result.line, result.devices,
+        in_the_way,
+    )  # fmt: skip
 
 
 _SILENT_ACTION = Text(

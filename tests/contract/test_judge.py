@@ -7,7 +7,14 @@ import pytest
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, action
 from diemcau_contract.evidence import LoadEvidence, PointEvidence, StepEvidence
-from diemcau_contract.guard_words import GUARDS, broken_guard, guard_action, guard_name
+from diemcau_contract.guard_words import (
+    GUARDS,
+    RESERVE_ACTION,
+    RESERVE_NAME,
+    broken_guard,
+    guard_action,
+    guard_name,
+)
 from diemcau_contract.judge import judge, worst
 from diemcau_contract.messages import DeviceResult, HostState
 from diemcau_contract.result import Finding
@@ -235,6 +242,19 @@ def test_the_margin_counts_as_far_as_it_was_sent(
     margin = StepEvidence(StepKind.MARGIN, 1.2, 16, up=load, down=LoadEvidence(CLEAN, SENDER))
 
     assert judge(evidence(steps=(margin,)), PROFILE).verdict is verdict
+
+
+def test_a_reserve_that_could_not_be_tried_is_named() -> None:
+    """Nobody is sent into the room for it: it is to be tested again."""
+    cut = LoadEvidence(CLEAN, replace(SENDER, send_errors=100))
+    margin = StepEvidence(StepKind.MARGIN, 1.2, 16, up=LoadEvidence(CLEAN, SENDER), down=cut)
+    untried = judge(evidence(steps=(margin,)), PROFILE)
+    owed = judge(evidence(margin_told=False), PROFILE)
+
+    for said in (untried, owed):
+        assert (said.verdict, said.cause) == (Verdict.UNKNOWN, Cause.UNKNOWN)
+        assert guard_name(said.cause, said.findings) == RESERVE_NAME
+        assert said.action == RESERVE_ACTION
 
 
 def test_the_clocks_offset_is_told_with_its_bound() -> None:

@@ -81,7 +81,7 @@ def test_a_fast_line_carries_the_cap(hall: Hall, point: End, direction: Directio
     assert told.bits_per_second == pytest.approx(CAP, rel=0.1)
     assert told.rtt_min_seconds is not None
     assert told.queue_delay_seconds is not None
-    assert told.duration_seconds == pytest.approx(1.2, abs=0.2)
+    assert 0.6 < told.duration_seconds < 1.4
 
 
 @pytest.mark.parametrize("direction", list(Direction))

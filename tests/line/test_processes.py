@@ -280,7 +280,7 @@ def test_what_comes_in_is_bounded_for_each_and_for_all(
         for flow, end in ((1, one), (2, other)):
             order = hall.open_point(flow, ticket=hall.ticket(flow, max_bits_per_second=ticket))
             end.ask(replace(order, up=PLAN), Opened)
-        hall.step({1: one, 2: other}, seconds=2.5)
+        hall.step({1: one, 2: other}, seconds=4.0)
         hub.wait(HubStepResult)
         counters = hub.ask(ReportCounters(), HubCounters)
 

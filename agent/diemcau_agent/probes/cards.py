@@ -24,11 +24,14 @@ class Card:
     lines: str
     usb_id: str
     folder: Path
+    serial: str = ""
+    """Of the USB device behind it; never told."""
 
     @property
     def model(self) -> str | None:
         """What the card is called: the end of ``0 [id ]: Driver - Name``, without its port."""
-        return model_of(self.lines.partition("\n")[0].partition("]: ")[2].partition(" - ")[2])
+        name = self.lines.partition("\n")[0].partition("]: ")[2].partition(" - ")[2]
+        return model_of(name, self.serial)
 
     def has(self, stream: Stream) -> bool:
         """Say whether it records (``c``) or plays (``p``)."""
@@ -71,7 +74,10 @@ def sound_cards(root: Path) -> list[Card]:
         number = first.split("[", 1)[0].strip()
         folder = asound / f"card{number}"
         usb = _read(folder / "usbid")
-        cards.append(Card(number, f"{first}\n{second}", f"usb:{usb}" if usb else "", folder))
+        device = (root / "sys/class/sound" / f"card{number}" / "device").resolve()
+        serial = _read(device.parent / "serial")
+        usb_id = f"usb:{usb}" if usb else ""
+        cards.append(Card(number, f"{first}\n{second}", usb_id, folder, serial))
     return cards
 
 

@@ -19,7 +19,8 @@ from diemcau_agent.probes.model import model_of
 from diemcau_agent.probes.result import ProbeResult, ProbeValue, shown
 
 _WHOLE_NAMES: Final = "Windows WASAPI"
-_ENDPOINT: Final = re.compile(r"[^(]*\((?:\d+- ?)?(.+)\)")
+_ENDPOINT: Final = re.compile(r".*?\((?:\d+- ?)?((?:[^()]|\([^()]*\))+)\)")
+"""The last brackets, with brackets of the device's own name in them."""
 _CLASSES: Final = {"microphone": "input", "speaker": "output", "camera": "camera"}
 
 
@@ -72,7 +73,8 @@ def _cameras() -> dict[str, list[Listed]]:
 
 
 def _camera(name: str) -> Listed:
-    return Listed(name, (name,), model=model_of(name))
+    # A phone or a program in place of a camera is called as its owner likes.
+    return Listed(name, (name,), model=None if "virtual" in name.lower() else model_of(name))
 
 
 def _audio() -> dict[str, list[Listed]] | None:
@@ -126,7 +128,10 @@ def pulse_model(properties: Mapping[str, str]) -> str | None:
     by_radio = properties.get("device.api", "").startswith("bluez")
     if by_radio or properties.get("device.bus") == "bluetooth":
         return None
-    return model_of(properties.get("device.product.name") or properties.get("alsa.card_name", ""))
+    # udev's ID_SERIAL: maker, product and serial number with underscores between.
+    serial = properties.get("device.serial", "").rpartition("_")[2]
+    name = properties.get("device.product.name") or properties.get("alsa.card_name", "")
+    return model_of(name, serial)
 
 
 def endpoint_model(name: str) -> str | None:

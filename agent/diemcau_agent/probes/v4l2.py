@@ -45,6 +45,8 @@ def camera_model(node: Path, root: Path = Path("/")) -> str | None:
     if node.parent != (root / "dev").resolve():
         return None
     entry = root / _CLASS / node.name
+    if "virtual" in entry.resolve().parts:
+        return None  # A loop device is called as a user likes.
     serial = _read((entry / "device").resolve().parent / "serial")
     return model_of(_read(entry / "name"), serial)
 

@@ -13,7 +13,7 @@ from pydantic import (
 
 from diemcau_contract.causes import Cause
 from diemcau_contract.evidence import PointEvidence
-from diemcau_contract.messages import Utc
+from diemcau_contract.messages import Utc, Value
 from diemcau_contract.words import Status, Verdict
 
 
@@ -56,6 +56,7 @@ class DeviceProgress(_Read):
     role: str = "main"
     status: Status
     causes: tuple[Cause, ...] = ()
+    values: dict[str, Value] = Field(default_factory=dict)
 
 
 class PointProgress(_Read):
@@ -122,6 +123,7 @@ class BoardPoint(_Read):
     state: str
     verdict: Verdict | None = None
     cause: Cause | None = None
+    cause_name: Words | None = None
     agent_connected: bool = False
     last_report_at: Utc | None = None
     line: BoardLine | None = None

@@ -50,7 +50,10 @@ def print_board(board: Board, console: Console, say: Speech, now: datetime | Non
 
 def _state(point: BoardPoint, say: Speech) -> str:
     words = verdict_words(point.state, say)
-    return words if point.cause is None else f"{words}: {cause_name(point.cause, say)}"
+    if point.cause is None:
+        return words
+    name = say.pick(point.cause_name) if point.cause_name else cause_name(point.cause, say)
+    return f"{words}: {name}"
 
 
 def _overall(board: Board, say: Speech) -> str:

@@ -151,7 +151,7 @@ def run_line_test(
 
     async def work(client: ApiClient) -> ExitCode:
         result = await run_test(client, selection, screen)
-        code = show(result, screen, json=as_json)
+        code = show(result, screen, json=as_json, capacity=capacity)
         if with_reasons:
             await explain(client, result, (), _beside(screen, as_json))
         return code

@@ -1,7 +1,7 @@
 """A finished test on standard output: the table, then who must do what, then one line overall."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -14,7 +14,8 @@ from diemcau_contract.guard_words import guard_name
 from diemcau_contract.result import PointResult, TestResult
 from diemcau_contract.words import Direction, Status, Verdict
 from diemcau_server.speech.collation import vietnamese_key
-from diemcau_server.speech.language import Speech, mark
+from diemcau_server.speech.duties import CARRIER, COMMUNE, TECHNICIAN, duty
+from diemcau_server.speech.language import Speech
 from diemcau_server.speech.wording import (
     COLOURS,
     VERDICTS,
@@ -27,27 +28,18 @@ from diemcau_server.speech.wording import (
     verdict_words,
 )
 
-COMMUNE: Final = mark("Commune staff (in the room)")
-TECHNICIAN: Final = mark("District technician")
-CARRIER: Final = mark("Carrier (told by the district technician)")
-_CARRIER_CAUSES: Final = frozenset({Cause.OWN_LINE, Cause.OWN_LINE_UP, Cause.OWN_LINE_DOWN})
-_TECHNICIAN_CAUSES: Final = frozenset(
-    {
-        Cause.HUB_LINE, Cause.HUB_LINE_UP, Cause.HUB_LINE_DOWN, Cause.FIREWALL,
-        Cause.AGENT_SILENT, Cause.UNKNOWN, Cause.AUTH, Cause.CRASHED, Cause.LAMP,
-    }
-)  # fmt: skip
 
-
-def print_result(result: TestResult, console: Console, say: Speech) -> None:
-    """Print the whole result."""
+def print_result(
+    result: TestResult, console: Console, say: Speech, *, asked_for_capacity: bool = False
+) -> None:
+    """Print the whole result; what was asked for and is not there is named."""
     console.print(result_table(result, say))
     if result.hub_line.cause is not None:
         words = verdict_words(result.hub_line.verdict, say)
         cause = _hub_cause_words(result, result.hub_line.cause, say)
         console.print(Text(say("Hub line: {words}: {cause}", words=words, cause=cause)))
         console.print()
-    _print_capacity(result, console, say)
+    _print_capacity(result, console, say, asked=asked_for_capacity)
     _print_duties(result, console, say)
     console.print(Text(overall(result, say), style="bold"), soft_wrap=True)
 
@@ -84,13 +76,6 @@ def verdict_and_cause(point: PointResult, say: Speech) -> str:
     return words if point.cause is None else f"{words}: {_cause_words(point, point.cause, say)}"
 
 
-def duty(cause: Cause) -> str:
-    """Return who has to act on ``cause``, as a message id."""
-    if cause in _CARRIER_CAUSES:
-        return CARRIER
-    return TECHNICIAN if cause in _TECHNICIAN_CAUSES else COMMUNE
-
-
 def overall(result: TestResult, say: Speech) -> str:
     """Return the one line about all points."""
     total = say.count("{number} point", "{number} points", len(result.points))
@@ -104,12 +89,13 @@ def overall(result: TestResult, say: Speech) -> str:
     return f"{total}: {', '.join(parts)} ({duration}; {test})"
 
 
-def _print_capacity(result: TestResult, console: Console, say: Speech) -> None:
+def _print_capacity(result: TestResult, console: Console, say: Speech, *, asked: bool) -> None:
     """Print what this test measured; what is known from before stands in the JSON with its age."""
     measured = [
         one for one in in_order(result) if one.line.capacity.measured_at == result.started_at
     ]
-    if not measured:
+    missing = [one.name for one in in_order(result) if one not in measured]
+    if not measured and not asked:
         return
     console.print(Text(say("Capacity of each line"), style="bold"))
     for one in measured:
@@ -122,6 +108,11 @@ def _print_capacity(result: TestResult, console: Console, say: Speech) -> None:
         console.print(_hanging(f"{one.name}: {words}"))
     if any(lower_bounds(one) for one in measured):
         console.print(_hanging(say("≥: at least this; the line may carry more.")))
+    if asked and missing:
+        names = ", ".join(missing)
+        console.print(
+            _hanging(say("Not measured: {names}; the server's log says why.", names=names))
+        )
     console.print()
 
 
@@ -186,15 +177,17 @@ def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:
     for device in point.devices:
         if cause in device.causes and device.status is not Status.OK:
             return device_fault(device, cause, say)
+        if cause is Cause.UNKNOWN and device.status is Status.BAD:
+            return device_fault(device, cause, say)
     return say.pick(guard_name(cause, point.findings) or WORDING[cause].name)
 
 
 def _hub_cause_words(result: TestResult, cause: Cause, say: Speech) -> str:
     """Return what is in the way of the hub's line; of a hub that could not measure, its guard."""
     if cause is Cause.UNKNOWN:
-        names = (guard_name(cause, point.findings) for point in result.points)
-        name = next((one for one in names if one is not None), None)
-        if name is not None:
+        names = Counter(guard_name(cause, point.findings) for point in result.points)
+        name, count = names.most_common(1)[0] if names else (None, 0)
+        if name is not None and 2 * count >= len(result.points):
             return say.pick(name)
     return cause_name(cause, say)
 

@@ -73,14 +73,14 @@ async def explain(
     print_explanation(chosen, detail, screen.out, screen.say)
 
 
-def show(result: TestResult, screen: Screen, *, json: bool) -> ExitCode:
-    """Print ``result`` and return the exit code that it means."""
+def show(result: TestResult, screen: Screen, *, json: bool, capacity: bool = False) -> ExitCode:
+    """Print ``result`` and return the exit code that it means; ``capacity`` was asked for."""
     if json:
         text = result.model_dump_json(by_alias=True, indent=2)
         screen.out.file.write(f"{text}\n")
         screen.out.file.flush()
     else:
-        print_result(result, screen.out, screen.say)
+        print_result(result, screen.out, screen.say, asked_for_capacity=capacity)
     return ExitCode.READY if all_ready(result.points) else ExitCode.NOT_READY
 
 

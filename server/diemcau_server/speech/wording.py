@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, wording
+from diemcau_contract.messages import Value
 from diemcau_contract.words import PointState, Status, Verdict
 from diemcau_server.speech.language import Speech, mark
 
@@ -99,6 +100,10 @@ class DeviceSeen(Protocol):
     def causes(self) -> tuple[Cause, ...]:
         """Why."""
 
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """What the probe saw."""
+
 
 def said(words: Mapping[str, str], word: str, say: Speech) -> str:
     """Return the word of a closed list in the user's language, an unknown one as it is."""
@@ -128,19 +133,27 @@ def device_fault(device: DeviceSeen, cause: Cause, say: Speech) -> str:
     return fault if fault.casefold().startswith(name.casefold()) else f"{name}: {fault}"
 
 
+def is_untried(device: DeviceSeen) -> bool:
+    """Tell whether nobody has looked at what only a probe can prove (SPEC 6.6): it is there."""
+    return bool(device.values.get("untried")) and device.status in NO_NEED
+
+
 def device_words(devices: Iterable[DeviceSeen], say: Speech) -> str:
     """Return what a table cell says of a room's devices: the faults, or that all are good."""
     listed = list(devices)
     if not listed:
         return "–"
+    untried = [device for device in listed if is_untried(device)]
     faults = []
     for device in listed:
-        if device.status in NO_NEED:
+        if device.status in NO_NEED or device in untried:
             continue
         cause = device.causes[0] if device.causes else Cause.UNKNOWN
         faults.append(f"{SYMBOLS[device.status]} {device_fault(device, cause, say)}")
     if faults:
         return "\n".join(faults)
+    if untried:
+        return f"{SYMBOLS['unknown']} {say('not tried yet')}"
     in_use = [device for device in listed if device.status is Status.IN_USE]
     word = say("in use") if in_use else say("good")
     return f"{SYMBOLS['in_use' if in_use else 'ok']} {word}"

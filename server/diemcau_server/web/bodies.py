@@ -156,6 +156,8 @@ class PointBody(_Body):
     state: PointState
     verdict: Verdict
     cause: Cause | None
+    cause_name: Sentence | None
+    """What ``cause`` is called here: of what could not be measured, what was in the way."""
     action: Sentence | None
     agent_connected: bool
     last_report_at: Utc | None

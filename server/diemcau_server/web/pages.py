@@ -1,6 +1,7 @@
 """The pages that people read: the board and one room. They show the board's views, judge nothing.
 
-Vietnamese unless ``?lang=en`` asks for English; no script, one stylesheet, all by this server.
+Vietnamese unless ``?lang=en`` asks for English. One stylesheet and one small script, both by this
+server; without the script the browser renews the page itself.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from diemcau_contract.words import PointState, Status
 from diemcau_server.point_series import is_ready
 from diemcau_server.speech import wording as words
 from diemcau_server.speech.collation import vietnamese_key
+from diemcau_server.speech.duties import duty
 from diemcau_server.speech.language import Speech, speech
 from diemcau_server.state import PointKey, PointView
 from diemcau_server.web.errors import Handler, ProblemError, problem_of
@@ -35,7 +37,7 @@ _TEMPLATES: Final = Environment(
 _TEMPLATES.globals |= {
     name: getattr(words, name)
     for name in (
-        "age", "at_least", "cause_name", "device_words", "milliseconds", "percent", "verdict_words",
+        "age", "at_least", "device_words", "milliseconds", "percent", "verdict_words",
     )
 }  # fmt: skip
 
@@ -86,23 +88,37 @@ class Reader:
         """Yield what the last report says of devices and PC."""
         for one in view.devices:
             name = words.device_name(one.kind, one.role, self.say)
+            if words.is_untried(one):
+                yield Checked(name, Status.UNKNOWN, self._status_words(Status.UNKNOWN),
+                              (self.say("not tried yet"),), "")  # fmt: skip
+                continue
             yield self._checked(name, one.kind, one.status, one.causes, one.values)
         if view.host is not None:
             name = words.device_name("host", "main", self.say)
             yield self._checked(name, "host", view.host.status, view.host.causes, {})
+
+    def who(self, view: PointView) -> str:
+        """Return who does what is to be done first; nobody where a state itself tells to wait."""
+        if view.state in {PointState.READY, PointState.TESTING, PointState.MAINTENANCE}:
+            return ""
+        return self.say(duty(view.cause or Cause.UNKNOWN))
+
+    def _status_words(self, status: Status) -> str:
+        return f"{words.SYMBOLS[status]} {words.said(words.STATUSES, status, self.say)}"
 
     def _checked(
         self, name: str, kind: str, status: Status, causes: Iterable[Cause],
         values: Mapping[str, object],
     ) -> Checked:  # fmt: skip
         found = tuple(causes)
-        if not found and status in {Status.WARN, Status.BAD}:
+        unclear = {Status.WARN, Status.BAD} | ({Status.UNKNOWN} if kind != "host" else set())
+        if not found and status in unclear:
             found = (Cause.UNKNOWN,)
         to_do = action(found[0], device=kind, values=values) if found else Text("", "")
         return Checked(
             name,
             status,
-            f"{words.SYMBOLS[status]} {words.said(words.STATUSES, status, self.say)}",
+            self._status_words(status),
             tuple(self.say.pick(wording(one, kind, values).name) for one in found),
             "" if status in words.NO_NEED else self.say.pick(to_do),
         )
@@ -143,7 +159,16 @@ async def show_point(request: web.Request) -> web.Response:
 
 async def give_style(_request: web.Request) -> web.FileResponse:
     """Give the stylesheet; browsers keep it and ask whether it has changed."""
-    return web.FileResponse(_HERE / "static/diemcau.css", headers={"Cache-Control": "no-cache"})
+    return _static("diemcau.css")
+
+
+async def give_renewal(_request: web.Request) -> web.FileResponse:
+    """Give the script that renews a page, and says when the server no longer answers."""
+    return _static("renew.js")
+
+
+def _static(name: str) -> web.FileResponse:
+    return web.FileResponse(_HERE / "static" / name, headers={"Cache-Control": "no-cache"})
 
 
 @web.middleware

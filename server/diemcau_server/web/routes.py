@@ -94,5 +94,9 @@ PAGES: tuple[Route, ...] = (
         "GET", "/static/diemcau.css", pages.give_style, "What pages look like", {200: None},
         media_type="text/css",
     ),
+    Route(
+        "GET", "/static/renew.js", pages.give_renewal, "What renews pages", {200: None},
+        media_type="text/javascript",
+    ),
 )  # fmt: skip
 """For people: no part of the document, and their errors are pages."""

@@ -123,7 +123,8 @@ def _point(view: PointView) -> PointBody:
         state=view.state,
         verdict=view.verdict,
         cause=view.cause,
-        action=Sentence(vi=view.action.vi, en=view.action.en) if view.action else None,
+        cause_name=_sentence(view.cause_name),
+        action=_sentence(view.action),
         agent_connected=view.agent_connected,
         last_report_at=view.last_report_at,
         line=_line(view),
@@ -131,6 +132,10 @@ def _point(view: PointView) -> PointBody:
         devices=view.devices,
         host=view.host,
     )
+
+
+def _sentence(text: Text | None) -> Sentence | None:
+    return Sentence(vi=text.vi, en=text.en) if text else None
 
 
 def _capacity(found: LineCapacity | None) -> CapacityBody | None:

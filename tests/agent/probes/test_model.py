@@ -160,7 +160,10 @@ def test_a_display_is_called_by_its_name_never_by_its_serial_number(tmp_path: Pa
     ("properties", "model"),
     [
         ({"device.product.name": "SPEAK 510", "alsa.card_name": "Jabra"}, "SPEAK 510"),
-        ({"alsa.card_name": "Jabra SPEAK 510 USB", "device.serial": SERIAL}, "Jabra SPEAK 510 USB"),
+        (
+            {"alsa.card_name": f"SPEAK {SERIAL} USB", "device.serial": f"Jabra_SPEAK_{SERIAL}"},
+            "SPEAK USB",
+        ),
         ({"device.description": "Loa on an@10.0.0.1"}, None),
         ({"device.bus": "bluetooth", "device.product.name": "Tai nghe của An"}, None),
         ({"device.api": "bluez5", "device.product.name": "Tai nghe của An"}, None),
@@ -176,6 +179,7 @@ def test_the_sound_system_knows_the_product(properties: dict[str, str], model: s
     [
         ("Mic của An (2- Jabra SPEAK 510 USB)", "Jabra SPEAK 510 USB"),
         ("Loa (Realtek(R) Audio)", "Realtek(R) Audio"),
+        ("Mic (phòng An) (2- Jabra SPEAK 510 USB)", "Jabra SPEAK 510 USB"),
         ("Micro (2- Jabra SPEAK 510 USB a", None),
         ("Mic của An", None),
     ],

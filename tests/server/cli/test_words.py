@@ -9,15 +9,16 @@ from jinja2 import Environment, nodes
 from rich.console import Console
 
 from diemcau_contract.result import PointResult
+from diemcau_contract.result import TestResult as Result
 from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
 from diemcau_server.cli.progress import progress_view
-from diemcau_server.cli.result_table import verdict_and_cause
+from diemcau_server.cli.result_table import print_result, verdict_and_cause
 from diemcau_server.speech.collation import vietnamese_key
 from diemcau_server.speech.language import LOCALE_FOLDER, speech
 from tests.server.cli.conftest import Command
-from tests.server.cli.recorded import point, progress
+from tests.server.cli.recorded import point, progress, result
 
 PACKAGE = LOCALE_FOLDER.parent
 CATALOGUE = LOCALE_FOLDER / "vi" / "LC_MESSAGES"
@@ -227,3 +228,12 @@ def test_a_hub_that_could_not_measure_is_named_in_the_row() -> None:
 
     assert said[0].endswith(": máy chủ quá bận")
     assert said[1].endswith(": server too busy")
+
+
+def test_a_capacity_that_was_asked_for_and_is_not_there_is_named() -> None:
+    """A broker that went away costs the figure, not silently."""
+    from_file = Result.model_validate(result([point("bom-bo", "Xã Bom Bo")]))
+    shown = StringIO()
+    print_result(from_file, Console(file=shown, width=120), speech("vi"), asked_for_capacity=True)
+
+    assert "Chưa đo được: Xã Bom Bo; lý do có trong nhật ký máy chủ." in shown.getvalue()
