@@ -26,11 +26,11 @@ demo: $(RUN) ## a district of 16 rooms on this machine (ARGS=--once ends after o
 	@$(BIN)/diemcau demo $(ARGS)
 
 # Tests that measure real lines run alone: others beside them would be the load that they find.
-# The others mostly wait, for programs and for silence: four of them keep two processors busy.
+# The others mostly wait, for programs and for silence: three of them keep two processors busy.
 # Both parts always run; 5 says that ARGS chose none of a part's tests, which one part may.
 # $(1) and $(2) are what pytest is told for the tests side by side and for those alone.
 define BOTH_PARTS
-$(PYTEST) -n 4 -m "not alone" $(1) $(ARGS); beside=$$?; \
+$(PYTEST) -n 3 -m "not alone" $(1) $(ARGS); beside=$$?; \
 $(PYTEST) -n 0 -m alone $(2) $(ARGS); alone=$$?; \
 case $$beside,$$alone in \
 0,0|0,5|5,0) ;; \
