@@ -17,7 +17,7 @@ _PLAN = PlanInFile(
 )
 """Of the default profile of config/bu-dang.yaml."""
 _SMALL_POINTS = 8
-_TRIES = 3
+_TRIES = 4
 
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 
@@ -28,7 +28,8 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     Of smaller districts so many more run at once. Where one of the scenarios needs the
     machine for itself, they are played one after the other. All play in rounds: programs that
     start take a processor each, so all start together, and then all measure. What ran while the
-    machine was too busy is no trial, right or wrong: it is played again, twice at most.
+    machine was too busy is no trial, right or wrong: it is played again, three times at most, and
+    by itself, for the others are some of what the machine is busy with.
 
     Raises:
         LabError: a district or the programs in it could not be started.
@@ -37,6 +38,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
     jobs = round(jobs * _SMALL_POINTS / points)
     jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
     waiting = deque(enumerate(scenarios))
+    again: deque[tuple[int, Scenario]] = deque()
     tried = [0] * len(scenarios)
     done: dict[int, Outcome] = {}
     # Left in this order: what still plays ends at once when its district is closed.
@@ -45,13 +47,14 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
         for district in districts:
             running.callback(district.close)
         list(pool.map(Stack.__enter__, districts))
-        while waiting:
+        while waiting or again:
             at_once = [waiting.popleft() for _ in range(min(jobs, len(waiting)))]
+            at_once = at_once or [again.popleft()]
             played = pool.map(play, districts, [scenario for _, scenario in at_once])
             for (number, scenario), outcome in zip(at_once, played, strict=True):
                 tried[number] += 1
                 if outcome.disturbed and tried[number] < _TRIES:
-                    waiting.append((number, scenario))
+                    again.append((number, scenario))
                     continue
                 done[number] = replace(outcome, tries=tried[number])
                 say(done[number])

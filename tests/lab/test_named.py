@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.lab,
     pytest.mark.alone,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
     pytest.mark.skipif(bool(stack.missing()), reason=f"the lab: {stack.missing()}"),
 ]
 BY_HAND = {
