@@ -1,5 +1,7 @@
 """Build hook: what is built says which commit it was built from, where that can be known.
 
+A wheel has Prometheus' rules too, which ``diemcau init`` writes: they stand in ``deploy/``.
+
 A checkout says it by git, an image is built without and is told (``DIEMCAU_REVISION``), the
 archive of sources carries it along. An editable installation is no build: its commit changes.
 """
@@ -14,15 +16,20 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PLACE = "diemcau_server/revision.txt"
+RULES, RULES_PLACE = "deploy/prometheus/rules", "diemcau_server/district/files/rules"
 
 
-class RevisionHook(BuildHookInterface[BuilderConfig]):
-    """Adds one file to wheel and sources; nothing is written into the tree."""
+class AddedFilesHook(BuildHookInterface[BuilderConfig]):
+    """Adds files to wheel and sources; nothing is written into the tree."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the file, unless the tree has it or the commit is not known."""
+        """Add the rules, and the commit unless the tree has its file or it is not known."""
         root = Path(self.root)
-        if version == "editable" or (root / "server" / PLACE).exists():
+        if version == "editable":
+            return
+        if self.target_name == "wheel":
+            build_data["force_include"][str(root / RULES)] = RULES_PLACE
+        if (root / "server" / PLACE).exists():
             return
         found = revision(root)
         if not found:

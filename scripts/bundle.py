@@ -32,6 +32,8 @@ _NOT_CARRIED: Final = (
     "diemcau_dashboards", "__pycache__", "Containerfile", "compose.yaml", "install.sh", "windows",
 )  # fmt: skip
 """Of deploy/: what is code, needs the whole tree, or stands at the top already."""
+_SECRET: Final = ("*password*", "*secret*", "*.pass", "*.key", "token", "state")
+"""What somebody may have put beside the examples: of one district, and nobody else's."""
 
 
 def wanted(lock: str, system: str, python: str) -> Iterator[str]:
@@ -99,9 +101,9 @@ def _copy_papers(folder: Path, system: str) -> None:
         shutil.copytree(deploy / "windows", folder / "windows")
     else:
         shutil.copy(deploy / "install.sh", folder)
-    shutil.copytree(deploy, folder / "deploy", ignore=shutil.ignore_patterns(*_NOT_CARRIED))
-    shutil.copytree(ROOT / "config", folder / "config")
-    shutil.copytree(ROOT / "docs", folder / "docs")
+    for name, left_out in (("deploy", _NOT_CARRIED), ("config", ()), ("docs", ())):
+        ignored = shutil.ignore_patterns(*left_out, *_SECRET)
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("README.md", "README.vi.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
 

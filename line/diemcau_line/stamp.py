@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
 
 from diemcau_contract.measurements import Quantiles, StampStatistics
@@ -35,10 +36,17 @@ _UNKNOWN_TTL = 255
 _S_BIT, _MULTIPLIER = 1 << 15, 0xFF
 
 
+class NotReflectedFault(StrEnum):
+    """Why a genuine packet gets no answer (fixed set: it is a metric label)."""
+
+    UNKNOWN_SSID = "unknown_ssid"
+    RATE_LIMITED = "rate_limited"
+
+
 class NotReflectedError(Exception):
     """A request that gets no answer for a reason of ours; ``reason`` is counted."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: NotReflectedFault) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -128,8 +136,7 @@ class SessionReflector:
                 raise
             return None
         if key is None and not self._answer_open:
-            reason = "unknown_ssid"
-            raise NotReflectedError(reason)
+            raise NotReflectedError(NotReflectedFault.UNKNOWN_SSID)
         return key
 
     def _limit(self, ssid: int) -> None:
@@ -139,8 +146,7 @@ class SessionReflector:
             rate[:] = [second, 0]
         rate[1] += 1
         if rate[1] > REPLIES_PER_SECOND_MAX:
-            reason = "rate_limited"
-            raise NotReflectedError(reason)
+            raise NotReflectedError(NotReflectedFault.RATE_LIMITED)
 
 
 @dataclass(frozen=True, slots=True)

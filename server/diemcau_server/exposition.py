@@ -43,13 +43,21 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A point's lines while its record has this version and ``stays_until`` has not come."""
+    """A point's lines while its record has this version and ``stays_until`` has not come.
+
+    A clock that was set back to before ``made_at`` may make what was young another thing.
+    """
 
     version: int
+    made_at: datetime
     stays_until: datetime
     lines: Lines
     session: SessionConfig | None
     ready: bool
+
+    def holds(self, version: int, now: datetime) -> bool:
+        """Tell whether these lines are still what would be written at ``now``."""
+        return self.version == version and self.made_at <= now < self.stays_until
 
 
 def header(family: Family, *, openmetrics: bool) -> bytes:
@@ -160,7 +168,7 @@ class Exposition:
             if hub is not None and key.hub != hub:
                 continue
             kept = self._kept.get(key)
-            if kept is None or kept.version != record.version or now >= kept.stays_until:
+            if kept is None or not kept.holds(record.version, now):
                 kept = self._kept[key] = self._made(key, record, now)
                 made += 1
                 if made % _MADE_IN_A_TURN == 0:
@@ -175,6 +183,7 @@ class Exposition:
         view = self._board.view_of(key, record, now)
         return _Kept(
             version=record.version,
+            made_at=now,
             stays_until=self._board.stays_until(record, now),
             lines=_POINTS.lines_of(key.hub, key.point, point_samples(view, self._board.limits)),
             session=view.session if view.enabled else None,

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from diemcau_contract.result import HubLine
 from diemcau_contract.words import Direction, Verdict
 from diemcau_server.config import SessionConfig
 from diemcau_server.point_series import Family, Sample
-from diemcau_server.state import VERDICT_VALID_SECONDS, JudgedHubLine
+from diemcau_server.state import VERDICT_VALID_SECONDS, JudgedHubLine, is_young
 
 HUB_FAMILIES = tuple(
     Family(f"diemcau_{name}", "gauge", text)
@@ -21,7 +21,7 @@ HUB_FAMILIES = tuple(
         ("hub_line_state", "Verdict of the last test on the hub's own line: 1 for the one given"),
         ("hub_line_offered_bytes_per_second", "What all points together offered in the last test"),
         ("hub_line_carried_bytes_per_second", "What of it came through the hub's line"),
-        ("hub_line_last_test_timestamp_seconds", "When the last valid test of the hub ended"),
+        ("hub_line_last_test_timestamp_seconds", "When the last test of the hub's line ended"),
     )
 )
 
@@ -55,10 +55,11 @@ def hub_samples(
         yield Sample("diemcau_session_info", (*about, ("profile", one.session.profile)), 1.0)
         yield Sample("diemcau_session_points", session, one.points)
         yield Sample("diemcau_session_points_ready", session, one.ready)
-    if judged is not None and now - judged.judged_at <= timedelta(seconds=VERDICT_VALID_SECONDS):
+    if judged is not None:
         at = judged.judged_at.timestamp()
         yield Sample("diemcau_hub_line_last_test_timestamp_seconds", (), at)
-        yield from _line_samples(judged.line)
+        if is_young(judged.judged_at, VERDICT_VALID_SECONDS, now):
+            yield from _line_samples(judged.line)
 
 
 def _line_samples(line: HubLine) -> Iterator[Sample]:

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from diemcau_contract.packets.common import PacketFault
+from diemcau_contract.tickets import TicketFault
 from diemcau_line.protocol import HubCounters
+from diemcau_line.stamp import NotReflectedFault
 
 REASONS = (
-    *map(str, PacketFault), "unknown_flow", "wrong_address", "over_budget", "over_rate",
+    *map(str, PacketFault), *map(str, TicketFault), *map(str, NotReflectedFault),
+    "wrong_address", "over_budget", "over_rate",
 )  # fmt: skip
-"""Why a packet is dropped: by what it is, then by the measuring process."""
+"""Why a packet is dropped: by what it is, by its ticket, by the reflector, by the rest of a hub."""
 
 _Totals = dict[tuple[str, str], float]
 

@@ -63,7 +63,7 @@ _ALWAYS = (
     _gauge(
         "agent_last_report_timestamp_seconds", "When the last report came, by the server's clock"
     ),
-    _gauge("point_last_test_timestamp_seconds", "When the last valid test of the point ended"),
+    _gauge("point_last_test_timestamp_seconds", "When the last test of the point ended"),
     _gauge(
         "session_start_timestamp_seconds", "Start of the point's session that runs or comes next"
     ),
@@ -160,8 +160,8 @@ def _time_samples(view: PointView) -> Samples:
         yield Sample(
             "diemcau_agent_last_report_timestamp_seconds", (), view.last_report_at.timestamp()
         )
-    if view.judged is not None:
-        at = view.judged.judged_at.timestamp()
+    if view.judged_at is not None:
+        at = view.judged_at.timestamp()
         yield Sample("diemcau_point_last_test_timestamp_seconds", (), at)
     if view.capacity is not None:
         at = view.capacity.measured_at.timestamp()

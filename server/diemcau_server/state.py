@@ -31,6 +31,10 @@ VERDICT_VALID_SECONDS = 12 * 3600.0
 CAPACITY_VALID_SECONDS = 24 * 3600.0
 """A line's capacity is measured once a night; a figure that missed a night is not shown."""
 
+CLOCK_TOLERANCE_SECONDS = 60.0
+"""A time further ahead than this was taken before the server's clock was set back: no measure of
+age, so that nothing counts as young for as long as the clock needs to come there again."""
+
 SILENT_INTERVALS = 3
 
 
@@ -73,8 +77,9 @@ class JudgedHubLine:
 class PointView:
     """A point at one moment.
 
-    ``report`` and ``judged`` are None unless they are younger than their times to live;
-    ``session`` is the one that runs or comes next; ``profile`` is its, else the usual one.
+    ``report`` and ``judged`` are None unless they are younger than their times to live, the time
+    of the last test stays; ``session`` is the one that runs or comes next; ``profile`` is its,
+    else the usual one.
     """
 
     key: PointKey
@@ -89,6 +94,8 @@ class PointView:
     last_report_at: datetime | None
     report: Report | None
     judged: Judged | None
+    judged_at: datetime | None
+    """When the last test of the point ended, however long ago."""
     capacity: LineCapacity | None
     """The last measured one, however old: it bears its time."""
     capacity_valid: bool
@@ -356,6 +363,7 @@ class Board:
             last_report_at=record.last_report_at,
             report=report,
             judged=judged,
+            judged_at=record.judged.judged_at if record.judged else None,
             capacity=record.capacity,
             capacity_valid=_capacity_valid(record.capacity, now),
             capacity_bytes=record.capacity_bytes,
@@ -368,33 +376,33 @@ class Board:
     def stays_until(self, record: PointRecord, now: datetime) -> datetime:
         """Return until when a point's view stays as it is at ``now`` while nothing is heard."""
         moments = [record.section.maintenance_until]
-        silent = timedelta(seconds=self.silent_after_seconds(record.report))
-        moments += [
-            heard + silent
-            for heard in (record.last_report_at, self.listening_since)
-            if heard is not None
-        ]
-        if record.judged is not None:
-            moments.append(record.judged.judged_at + timedelta(seconds=VERDICT_VALID_SECONDS))
-        if record.capacity is not None:
-            valid = timedelta(seconds=CAPACITY_VALID_SECONDS)
-            moments.append(record.capacity.measured_at + valid)
+        silent = self.silent_after_seconds(record.report)
+        for since, seconds in (
+            (record.last_report_at, silent),
+            (self.listening_since, silent),
+            (record.judged.judged_at if record.judged else None, VERDICT_VALID_SECONDS),
+            (record.capacity.measured_at if record.capacity else None, CAPACITY_VALID_SECONDS),
+        ):
+            if since is not None:
+                moments.append(since - timedelta(seconds=CLOCK_TOLERANCE_SECONDS))
+                moments.append(since + timedelta(seconds=seconds))
         session = next_session(record.sessions, now)
         moments.append(session.end if session else None)
         return min((one for one in moments if one is not None and one >= now), default=_FAR)
 
     def _is_fresh(self, record: PointRecord, now: datetime) -> bool:
-        if record.last_report_at is None:
-            return False
-        age = (now - record.last_report_at).total_seconds()
-        return age <= self.silent_after_seconds(record.report)
+        return is_young(record.last_report_at, self.silent_after_seconds(record.report), now)
 
     def _is_awaited(self, record: PointRecord, now: datetime) -> bool:
         """Tell whether the server runs too shortly for a missing report to mean anything."""
-        if self.listening_since is None:
-            return False
-        age = (now - self.listening_since).total_seconds()
-        return age <= self.silent_after_seconds(record.report)
+        return is_young(self.listening_since, self.silent_after_seconds(record.report), now)
+
+
+def is_young(since: datetime | None, seconds: float, now: datetime) -> bool:
+    """Tell whether ``since`` lies at most ``seconds`` back, and not ahead: clocks are set back."""
+    if since is None:
+        return False
+    return -CLOCK_TOLERANCE_SECONDS <= (now - since).total_seconds() <= seconds
 
 
 def state_of(
@@ -474,15 +482,12 @@ def _takes_part(point: PointConfig, session: SessionConfig) -> bool:
 
 
 def _capacity_valid(capacity: LineCapacity | None, now: datetime) -> bool:
-    if capacity is None:
-        return False
-    return (now - capacity.measured_at).total_seconds() <= CAPACITY_VALID_SECONDS
+    return is_young(capacity.measured_at if capacity else None, CAPACITY_VALID_SECONDS, now)
 
 
 def _still_valid(judged: Judged | None, now: datetime) -> Judged | None:
-    if judged is None or now - judged.judged_at > timedelta(seconds=VERDICT_VALID_SECONDS):
-        return None
-    return judged
+    since = judged.judged_at if judged else None
+    return judged if is_young(since, VERDICT_VALID_SECONDS, now) else None
 
 
 def _joined(

@@ -101,6 +101,10 @@ def is_held(alertmanager: str, request: pytest.FixtureRequest) -> Held:
         ("DiemcauPartDown", {**HUB, "part": "h"}, "DiemcauDeviceNotWorking", POINT),
         ("DiemcauMeasureDown", {**HERE, "process": "1"}, "DiemcauLineBlocked", POINT),
         ("DiemcauHubIsolated", HUB, "DiemcauPointSilent", POINT),
+        *(
+            ("DiemcauHubIsolated", HUB, f"DiemcauNotReady{when}", SESSION)
+            for when in ("BeforeSession", "ForSession", "InSession")
+        ),
         ("DiemcauHubIsolated", HUB, "DiemcauHubLoss", {**HUB, "direction": "up"}),
         (
             "DiemcauHubLoss",

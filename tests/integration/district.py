@@ -20,6 +20,8 @@ from urllib.error import HTTPError
 import pytest
 import yaml
 
+from tests.certificates import certify
+
 START_SECONDS = 60
 """A limit for tests that hang, not a figure: two busy cores start three agents in about 5 s."""
 COMMAND_SECONDS = 120
@@ -142,6 +144,8 @@ class District:
     broker_port: int = field(default_factory=free_port)
     agents_broker_port: int | None = None
     """Where agents find the broker, if not at its own port: a wire that can be cut."""
+    tls_port: int | None = None
+    """Where the server enters the broker by TLS, by an own authority; agents go in plain."""
     http_port: int = field(default_factory=free_port)
     measure_port: int = field(default_factory=free_port)
 
@@ -167,9 +171,15 @@ class District:
         if program is None:
             pytest.skip("mosquitto is not installed")
         config = self.folder / "mosquitto.conf"
-        config.write_text(
-            f"listener {self.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-        )
+        lines = [f"listener {self.broker_port} 127.0.0.1", "allow_anonymous true",
+                 "persistence false"]  # fmt: skip
+        if self.tls_port is not None:
+            certify(self.folder)
+            lines += [
+                "user root", f"listener {self.tls_port} 127.0.0.1",
+                f"certfile {self.folder / 'broker.pem'}", f"keyfile {self.folder / 'broker.key'}",
+            ]  # fmt: skip
+        config.write_text("\n".join(lines) + "\n")
         self.part("mosquitto", [program, "-c", str(config)])
         wait_until("broker listens", lambda: _listens(self.broker_port))
 
@@ -285,6 +295,11 @@ class District:
         except OSError:
             return False
 
+    def _servers_broker(self) -> dict[str, str]:
+        if self.tls_port is None:
+            return {"url": f"mqtt://127.0.0.1:{self.broker_port}"}
+        return {"url": f"mqtts://127.0.0.1:{self.tls_port}", "ca_file": "ca.pem"}
+
     def _server_config(self) -> dict[str, Any]:
         plan = {
             "audio_bits_per_second": 64_000,
@@ -300,7 +315,7 @@ class District:
                 "token_file": "token",
                 "ndt7": self.ndt7,
             },
-            "broker": {"url": f"mqtt://127.0.0.1:{self.broker_port}"},
+            "broker": self._servers_broker(),
             "store": {"url": "sqlite:///diemcau.sqlite"},
             "state_directory": "state",
             "measure": {"host": "127.0.0.1", "port": self.measure_port} | self.measure,

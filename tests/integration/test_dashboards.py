@@ -1,7 +1,8 @@
 """Every expression of every dashboard gives data on a real Prometheus over a real district.
 
 Two real agents report, one over a line that loses, one with a covered camera and a codec; a third
-point never comes up. A test has run, with the capacity of both lines. So there is something to show
+point never comes up. A test has run, with the capacity of both lines, and the server enters the
+broker by TLS. So there is something to show
 for every panel, also for those that are about faults.
 """
 
@@ -31,7 +32,7 @@ from tests.deploy.dashboards import (
     filled,
     table_columns,
 )
-from tests.integration.district import ROOM, District, wait_until
+from tests.integration.district import ROOM, District, free_port, wait_until
 from tests.integration.watchers import Prometheus, start_prometheus
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -41,8 +42,6 @@ LOSSY, COVERED, NEVER_SEEN = POINTS = ("bom-bo", "dak-nhau", "duc-phong")
 LOSS_RATIO = 0.2
 HAND_BEFORE_IT = {"format": "lavfi", "url": storyline(1).cameras["covered"]}
 TRIES = 3
-WITH_TLS_ALONE = "Chứng chỉ TLS"
-"""The panel of what a district without certificates has not; the series is that of an alert."""
 LEAST_WATCHED_SECONDS = 16
 """The board looks back in steps of 15 s; one of them must fall into what Prometheus has seen."""
 
@@ -94,7 +93,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         "id": "lop-1", "hub": "bu-dang", "name": "Lớp 1", "form": "line", "profile": "small",
         "start": tomorrow.isoformat(), "end": (tomorrow + timedelta(hours=3)).isoformat(),
     }  # fmt: skip
-    district = District(tmp_path_factory.mktemp("district"), POINTS, sessions=[session])
+    district = District(
+        tmp_path_factory.mktemp("district"), POINTS, sessions=[session], tls_port=free_port()
+    )
     with losing_line(district.measure_port) as line, sip_over_udp(UserAgent()) as sip_port:
         codec = {
             "kind": "codec", "source": {"format": "sip", "url": f"sip://127.0.0.1:{sip_port}"},
@@ -112,6 +113,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             prometheus.wait_for(f'diemcau_point_cause{{point="{COVERED}",cause="covered"}}', {1})
             prometheus.wait_for(f'count(diemcau_device_ok{{point="{COVERED}"}} == 0)', {1})
             prometheus.wait_for('count(diemcau_device_info{model="Room Codec 9"})', {1})
+            prometheus.wait_for("count(diemcau_certificate_expiry_timestamp_seconds)", {2})
             prometheus.wait_for("count(diemcau_hub_line_last_test_timestamp_seconds)", {1})
             prometheus.wait_for('sum(diemcau_point_state{state="not_ready"})', {2})
             wait_until("time goes on", lambda: time.time() > since + LEAST_WATCHED_SECONDS)
@@ -184,7 +186,6 @@ def test_every_label_of_a_table_is_a_column(watched: Watched, name: str) -> None
             answered.setdefault(one.panel, set()).update(labels)
     columns = table_columns(DASHBOARDS[name])
 
-    columns.pop(WITH_TLS_ALONE, None)
     assert columns == {title: answered[title] for title in columns}
 
 
@@ -197,8 +198,7 @@ def test_every_expression_gives_data(watched: Watched, name: str, point: str) ->
     empty = [
         f"{one.panel}: {one.expr}"
         for one in expressions(DASHBOARDS[name])
-        if one.panel != WITH_TLS_ALONE
-        and not any(
+        if not any(
             math.isfinite(value)
             for _, values in watched.answers(one, point=point)
             for value in values

@@ -124,7 +124,8 @@ class Started:
         files = [
             *self.folder.rglob("token"), *self.logs.rglob("*-password"),
         ]  # fmt: skip
-        return [file.read_text(encoding="utf-8").strip() for file in files]
+        texts = [file.read_text(encoding="utf-8").strip() for file in files]
+        return [text for text in texts if text]  # that of the mail server is yet to be written
 
     def account(self, home: Path, name: str) -> aiomqtt.Client:
         """Return a client that enters the broker by an account's written password."""

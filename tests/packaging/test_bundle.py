@@ -1,6 +1,7 @@
 """The archive for machines without network: made by one command, installed without any."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import bundle
 from scripts.bundle import ROOT, wanted
 
 LOCK = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
@@ -111,6 +113,35 @@ def test_it_carries_what_the_hall_and_its_monitoring_read(archive: Path, tmp_pat
             "install.sh", "config/names.yaml", "SHA256SUMS"} <= carried  # fmt: skip
     assert not [name for name in carried if name.endswith((".pyc", "compose.yaml"))]
     assert f"{(folder / 'python-version').read_text(encoding='ascii').strip()}." in sys.version
+
+
+def test_it_carries_no_password_that_stands_beside_the_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's mail password, token or store stays where it is; all that git has is carried."""
+    tree, folder = tmp_path / "tree", tmp_path / "bundle"
+    folder.mkdir()
+    for name in ("deploy", "config", "docs"):
+        shutil.copytree(ROOT / name, tree / name)
+    for name in ("README.md", "README.vi.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    strays = (
+        "deploy/alertmanager/smtp-password", "deploy/grafana/admin-password", "config/token",
+        "config/broker-password", "config/state/diemcau.sqlite", "config/codec.pass",
+        "deploy/mosquitto/broker.key",
+    )  # fmt: skip
+    for name in strays:
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text("of one district", encoding="utf-8")
+    monkeypatch.setattr(bundle, "ROOT", tree)
+    bundle._copy_papers(folder, "linux")  # without wheels, which take long
+
+    carried = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in carried if path.read_bytes() == b"of one district"]
+    assert not {(folder / name).exists() for name in strays} - {False}
+    kept = [path for path in (ROOT / "config").iterdir() if path.suffix == ".yaml"]
+    assert all((folder / "config" / path.name).exists() for path in kept)
+    assert (folder / "deploy" / "alertmanager" / "alertmanager.yml").exists()
 
 
 def test_each_system_gets_what_the_lock_holds_for_it() -> None:

@@ -3,9 +3,11 @@
 import re
 import shlex
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tree_sitter import Language, Parser
 
 from diemcau_agent.__main__ import _parser as agent_parser
 from diemcau_server.__main__ import _parser as server_parser
+from diemcau_server.cli import main as command_line
 from diemcau_server.district.names import Ports
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +44,19 @@ def ignored_but() -> set[str]:
     return {line[1:] for line in lines if line.startswith("!")}
 
 
+def every_mount() -> Iterator[str]:
+    """What the services mount, in the short form."""
+    return (mount for service in SERVICES.values() for mount in service["volumes"])
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Path:
+    """What ``diemcau init`` writes for the example."""
+    folder = tmp_path / "district"
+    assert command_line.run(["init", str(ROOT / "config" / "names.yaml"), str(folder)]) == 0
+    return folder
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_service_is_pinned_watched_and_bounded(name: str) -> None:
     """A version that stays, a health check, no more rights than none, started again."""
@@ -56,6 +72,23 @@ def test_every_service_is_pinned_watched_and_bounded(name: str) -> None:
     assert passwords <= {"GF_SECURITY_ADMIN_PASSWORD__FILE"}
 
 
+def under_the_specification(file: Path) -> str:
+    """What the Compose Specification's JSON schema says of a file; check-jsonschema carries it."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, file], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_compose_file_is_valid_under_the_compose_specification(tmp_path: Path) -> None:
+    """Every key is a known one of the right type; one that is not would be found."""
+    wrong = tmp_path / "compose.yaml"
+    server = {**SERVICES["server"], "health_check": {}}
+    wrong.write_text(yaml.safe_dump({**COMPOSE, "services": {**SERVICES, "server": server}}))
+
+    assert under_the_specification(DEPLOY / "compose.yaml") == ""
+    assert "health_check" in under_the_specification(wrong)
+
+
 def test_grafana_has_no_password_that_everybody_knows() -> None:
     """Its administrator's is the one that init made, read by the user whose file it is."""
     grafana = SERVICES["grafana"]
@@ -63,8 +96,25 @@ def test_grafana_has_no_password_that_everybody_knows() -> None:
 
     inside = grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"]
     assert inside == f"/run/secrets/{secret}"
-    assert COMPOSE["secrets"] == {secret: {"file": "${DISTRICT}/grafana/admin-password"}}
+    assert COMPOSE["secrets"][secret] == {"file": "${DISTRICT}/grafana/admin-password"}
     assert grafana["user"] == SERVICES["server"]["user"]
+
+
+def test_the_mail_password_comes_from_the_district(district: Path) -> None:
+    """Read by the user whose file it is, where it is put, and never from this tree."""
+    alertmanager = SERVICES["alertmanager"]
+    (secret,) = alertmanager["secrets"]
+    routes = yaml.safe_load((DEPLOY / "alertmanager" / "alertmanager.yml").read_text("utf-8"))
+
+    assert routes["global"]["smtp_auth_password_file"] == f"/run/secrets/{secret}"
+    assert alertmanager["user"] == SERVICES["server"]["user"]
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert any(fnmatch(secret, pattern) for pattern in ignored)
+    # What both ways in bear out of DISTRICT is what init has written.
+    sources = [one["file"] for one in COMPOSE["secrets"].values()]
+    sources += [mount.split(":/")[0] for mount in every_mount() if mount.startswith("${DISTRICT")]
+    for source in sources:
+        assert (district / re.sub(r"^\$\{DISTRICT[^}]*\}/", "", source)).exists(), source
 
 
 def test_only_the_needed_ports_are_open() -> None:

@@ -93,6 +93,15 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     assert inside <= shipped
 
 
+def test_the_wheel_holds_the_rules_that_init_writes(wheel: Path) -> None:
+    """They stand in deploy/, which no package holds."""
+    rules = [*(ROOT / "deploy" / "prometheus" / "rules").iterdir()]
+    with ZipFile(wheel) as archive:
+        for file in rules:
+            built = archive.read(f"diemcau_server/district/files/rules/{file.name}")
+            assert built == file.read_bytes()
+
+
 def test_the_wheel_states_its_licence_and_extras(wheel: Path) -> None:
     """Whoever looks at the metadata sees Apache-2.0 with its text, and both extras."""
     with ZipFile(wheel) as archive:

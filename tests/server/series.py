@@ -12,9 +12,10 @@ from prometheus_client.registry import Collector
 
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult, HostState
-from diemcau_contract.words import DeviceKind, Direction, Status, Verdict
+from diemcau_contract.words import DeviceKind, Direction, PointState, Status, Verdict
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import load_config
+from diemcau_server.hub_series import HUB_FAMILIES, Attendance, HubTally, hub_samples
 from diemcau_server.metrics import Metrics, Scope
 from diemcau_server.point_series import FAMILIES, Family, Labels, Sample, point_samples
 from diemcau_server.state import Board
@@ -66,6 +67,23 @@ def board_samples(board: Board, now: datetime) -> Iterator[tuple[Labels, Sample]
 def peer_of(board: Board, now: datetime) -> CollectorRegistry:
     """Return prometheus-client's own exporter of a board's points."""
     return registry_of(Peer(FAMILIES, board_samples(board, now)))
+
+
+def hub_peer_of(board: Board, now: datetime) -> CollectorRegistry:
+    """Return prometheus-client's own exporter of a board's hubs."""
+    samples: list[tuple[Labels, Sample]] = []
+    for hub, name in board.hub_names.items():
+        tally = HubTally({})
+        for view in board.view(now, hub):
+            tally.testing |= board.records[view.key].testing
+            if view.session is not None and view.enabled:
+                one = tally.sessions.setdefault(view.session.id, Attendance(view.session))
+                one.points += 1
+                one.ready += view.state is PointState.READY
+        base = (("hub", hub),)
+        told = hub_samples(name, tally, board.hub_lines.get(hub), now)
+        samples.extend((base, sample) for sample in told)
+    return registry_of(Peer(HUB_FAMILIES, samples))
 
 
 def full_board(folder: Path) -> Board:

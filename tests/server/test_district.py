@@ -403,6 +403,25 @@ def test_prometheus_reads_as_the_example_does(district: Path) -> None:
     assert written == shown
 
 
+def test_the_rules_that_prometheus_looks_for_are_written_with_its_file(district: Path) -> None:
+    """Whole and the same: without them nothing would ever be told, and nobody told of that."""
+    shown = {file.name: file.read_bytes() for file in (ROOT / "deploy/prometheus/rules").iterdir()}
+    written = {file.name: file.read_bytes() for file in (district / "prometheus/rules").iterdir()}
+
+    assert shown.keys() == {"alerts.yml", "recording.yml"}
+    assert written == shown
+
+
+def test_the_mail_password_has_its_place_outside_the_tree(district: Path) -> None:
+    """Empty, the owner's alone, and where Alertmanager may write beside it."""
+    home = district / "alertmanager"
+
+    assert (home / "smtp-password").read_bytes() == b""
+    assert stat.S_IMODE((home / "smtp-password").stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert (home / "data").is_dir()
+
+
 def test_what_lines_are_judged_by_is_the_examples() -> None:
     """One set of limits with one set of sources, in the example and in what is written."""
     shipped = ROOT / "server" / "diemcau_server" / "district" / "files" / "profiles.yaml"

@@ -1,6 +1,8 @@
 """The own renderer prints what prometheus-client prints, whatever happens to the board."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -13,34 +15,58 @@ from diemcau_contract.words import DeviceKind, Status, Verdict
 from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.config import SessionConfig
 from diemcau_server.exposition import Writer, header
+from diemcau_server.hub_series import HUB_FAMILIES
 from diemcau_server.metrics import Metrics, Scope
-from diemcau_server.point_series import FAMILIES, Family, Sample
+from diemcau_server.point_series import FAMILIES, Family, Labels, Sample
 from diemcau_server.state import Board, PointKey, Restored
 from tests.server.district import hello_of
 from tests.server.reports import Clock, ended_test, line, report, small_config
-from tests.server.series import Peer, peer_of, registry_of, scraped
+from tests.server.series import Peer, hub_peer_of, peer_of, registry_of, scraped
 
+Drawn = list[tuple[Family, dict[str, str], float]]
 Text30 = st.text(max_size=30)
 LABELS = st.dictionaries(
-    st.sampled_from(["direction", "kind", "name", "role", "stat", "zone"]), Text30, max_size=4
-)
+    st.sampled_from(["direction", "form", "kind", "name", "role", "session", "stat", "zone"]),
+    Text30, max_size=4,
+)  # fmt: skip
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(FAMILIES), LABELS, st.floats() | st.integers(0, 2**60)),
+def of_families(families: Sequence[Family]) -> st.SearchStrategy[Drawn]:
+    """Draw samples of some of ``families``, none of them twice."""
+    return st.lists(
+        st.tuples(st.sampled_from(families), LABELS, st.floats() | st.integers(0, 2**60)),
         max_size=20,
         unique_by=lambda one: (one[0].name, tuple(sorted(one[1].items()))),
-    ),
-    st.booleans(),
-)
+    )
+
+
+@given(of_families(FAMILIES), st.booleans())
 @settings(deadline=None)
-def test_lines_are_those_of_the_library(
-    drawn: list[tuple[Family, dict[str, str], float]],
+def test_lines_of_a_point_are_those_of_the_library(
+    drawn: Drawn,
     openmetrics: bool,  # noqa: FBT001  # drawn
 ) -> None:
     """Whatever names, texts and values there are: the same text as prometheus-client's."""
-    drawn.sort(key=lambda one: FAMILIES.index(one[0]))
+    base = (("hub", "bu-dang"), ("point", "bom-bo"))
+    expect_the_librarys_text(FAMILIES, base, drawn, openmetrics=openmetrics)
+
+
+@given(of_families(HUB_FAMILIES), st.booleans())
+@settings(deadline=None)
+def test_lines_of_a_hub_are_those_of_the_library(
+    drawn: Drawn,
+    openmetrics: bool,  # noqa: FBT001  # drawn
+) -> None:
+    """The same for series without a point."""
+    base = (("hub", "bu-dang"),)
+    expect_the_librarys_text(HUB_FAMILIES, base, drawn, openmetrics=openmetrics)
+
+
+def expect_the_librarys_text(
+    families: Sequence[Family], base: Labels, drawn: Drawn, *, openmetrics: bool
+) -> None:
+    """Write what was drawn by both, and compare."""
+    drawn.sort(key=lambda one: families.index(one[0]))
     given_samples = [
         Sample(
             f"{family.name}_total" if family.kind == "counter" else family.name,
@@ -49,12 +75,12 @@ def test_lines_are_those_of_the_library(
         )
         for family, labels, value in drawn
     ]
-    base = (("hub", "bu-dang"), ("point", "bom-bo"))
-    registry = registry_of(Peer(FAMILIES, [(base, one) for one in given_samples]))
-    lines = Writer(FAMILIES).lines_of("bu-dang", "bom-bo", given_samples)
+    registry = registry_of(Peer(families, [(base, one) for one in given_samples]))
+    ids = dict(base)
+    lines = Writer(families).lines_of(ids["hub"], ids.get("point"), given_samples)
     text = b"".join(
         header(family, openmetrics=openmetrics) + written
-        for family, written in zip(FAMILIES, lines.by_family, strict=True)
+        for family, written in zip(families, lines.by_family, strict=True)
         if written
     )
     assert text == library_text(registry, openmetrics=openmetrics)
@@ -82,7 +108,10 @@ STEPS = st.lists(
             ["report", "hello", "begin", "test", "capacity", "restore", "maintenance", "session"]
         ),
         st.sampled_from(POINTS),
-        st.sampled_from([0, 1, 30, 89, 90, 91, 1800, 3 * 3600, 12 * 3600, 86_400]),
+        # Clocks are set back as well.
+        st.sampled_from(
+            [-86_400, -3600, -61, -59, 0, 1, 30, 89, 90, 91, 1800, 3 * 3600, 12 * 3600, 86_400]
+        ),
         st.sampled_from(list(Status)),
         st.floats(0, 1),
     ),
@@ -157,5 +186,12 @@ async def test_kept_lines_are_those_of_the_library_whatever_happens(
         for openmetrics in (False, True):
             scope = Scope(server=False)
             text = await scraped(metrics, scope, openmetrics=openmetrics)
-            points = text[: text.index(b"# HELP diemcau_hub_info ")]
+            points, hubs, _ = (text[start:end] for start, end in pairwise(borders(text)))
             assert points == library_text(peer_of(board, clock.now), openmetrics=openmetrics)
+            assert hubs == library_text(hub_peer_of(board, clock.now), openmetrics=openmetrics)
+
+
+def borders(text: bytes) -> list[int]:
+    """Return where points, hubs and the scrape's own series begin, and where the text ends."""
+    begin = (b"# HELP diemcau_hub_info ", b"# HELP diemcau_render_seconds ")
+    return [0, *(text.index(header) for header in begin), len(text)]

@@ -1,9 +1,7 @@
 """The session with the broker: real Mosquitto, real sockets, and the embedded broker."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -20,6 +18,7 @@ from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import BrokerError, PublishError
 from diemcau_server.link import BACKOFF_CAP_SECONDS, Backoff, BrokerAddress, Link
 from tests.brokers import Mosquitto, free_port, mosquitto_program
+from tests.certificates import certify
 from tests.handbroker import Moment, complaints_of_a_stop, hand_broker
 
 PATIENCE_SECONDS = 20.0
@@ -242,26 +241,11 @@ def test_an_address_has_its_usual_port(url: str, shown: str) -> None:
     assert str(BrokerAddress.of(url)) == shown
 
 
-def certify(folder: Path) -> None:
-    """Make an authority of 400 days, and a broker's certificate of 20 days, by openssl."""
-    of_broker = folder / "broker.cnf"
-    of_broker.write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    for arguments in (
-        ("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "400",
-         "-subj", "/CN=Hoi truong"),
-        ("req", *key, "-keyout", "broker.key", "-out", "broker.csr", "-subj", "/CN=broker"),
-        ("x509", "-req", "-in", "broker.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-         "-CAcreateserial", "-out", "broker.pem", "-days", "20", "-extfile", of_broker.name),
-    ):  # fmt: skip
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
 async def test_the_ends_of_certificates_are_known(tmp_path: Path) -> None:
     """A session by TLS tells when the broker's certificate and its authority's will end."""
     program = mosquitto_program()
-    if program is None or shutil.which("openssl") is None:
-        pytest.skip("mosquitto or openssl is not installed")
+    if program is None:
+        pytest.skip("mosquitto is not installed")
     certify(tmp_path)
     tls = (f"certfile {tmp_path / 'broker.pem'}", f"keyfile {tmp_path / 'broker.key'}")
     broker = Mosquitto(program, tmp_path, settings=("user root", "allow_anonymous true", *tls))

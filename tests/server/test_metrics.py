@@ -18,8 +18,8 @@ from diemcau_server.hub_series import HUB_FAMILIES
 from diemcau_server.metrics import EndedTest, Metrics, Scope, WorstLag
 from diemcau_server.point_series import FAMILIES, REPORTED
 from diemcau_server.server_series import TEST_KINDS, TEST_RESULTS
-from diemcau_server.state import Board, Judged, PointKey, Restored
-from tests.server.reports import NOW, Clock, report, small_config
+from diemcau_server.state import Board, Judged, JudgedHubLine, PointKey, Restored
+from tests.server.reports import NOW, Clock, full_test, report, small_config
 from tests.server.series import crowded_board, full_board, openmetrics_families, scraped
 
 
@@ -200,30 +200,41 @@ async def test_what_a_test_measured_ends_with_its_own_validity(board: Board, clo
             of_point("link_throughput_duration_seconds") in found,
         )
 
+    times = (
+        of_point("point_last_test_timestamp_seconds"),
+        of_hub("hub_line_last_test_timestamp_seconds"),
+        of_point("link_throughput_last_test_timestamp_seconds", direction="up"),
+    )  # fmt: skip
+    first = samples(await scraped(metrics))
     # The test ended 20 s after NOW, its capacity is of NOW.
     assert await shown(12) == (True, True, True, True)
     assert await shown(12.01) == (False, False, True, True)
     assert await shown(24) == (False, False, True, True)
     assert await shown(24.01) == (False, False, False, False)
-    stays = of_point("link_throughput_last_test_timestamp_seconds", direction="up")
-    assert stays in samples(await scraped(metrics))
+    last = samples(await scraped(metrics))
+    assert [last[one] for one in times] == [first[one] for one in times]
 
 
 async def test_a_restart_brings_back_nothing_that_has_ended(tmp_path: Path, clock: Clock) -> None:
-    """Of an old report only its time comes back; of a young one everything."""
+    """Of an old report or test only its time comes back; of a young report everything."""
     for age_seconds, comes_back in ((89, True), (91, False)):
         board = Board.of(small_config(tmp_path))
         at = NOW - timedelta(seconds=age_seconds)
         judged = Judged("t", NOW - timedelta(hours=13), Verdict.READY, None, Text("", ""))
         old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"), None, 7.0)
         board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)], NOW)
+        board.hub_lines["bu-dang"] = JudgedHubLine(judged.judged_at, full_test().hub_line)
         found = samples(await scraped(Metrics(board, clock)))
         assert found[of_point("agent_last_report_timestamp_seconds")] == at.timestamp()
         assert found[of_point("point_ready")] == 0.0
         assert (of_point("link_packet_loss_ratio", direction="up") in found) is comes_back
         assert of_point("link_throughput_bytes_per_second", direction="up") not in found
         assert of_point("link_throughput_duration_seconds") not in found
-        assert of_point("point_last_test_timestamp_seconds") not in found
+        assert found[of_point("point_last_test_timestamp_seconds")] == judged.judged_at.timestamp()
+        assert of_point("link_rehearsal_loss_ratio", direction="up") not in found
+        ended = found[of_hub("hub_line_last_test_timestamp_seconds")]
+        assert ended == judged.judged_at.timestamp()
+        assert of_hub("hub_line_state", verdict="ready") not in found
 
 
 async def test_the_session_is_the_one_that_runs_or_comes_next(board: Board, clock: Clock) -> None:

@@ -13,12 +13,13 @@ from aiohttp.test_utils import TestClient as Client
 from aiohttp.test_utils import TestServer as Server
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from diemcau_contract.words import ID_PATTERN
 from diemcau_server.metrics import Metrics
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board
 from diemcau_server.store import Store
 from diemcau_server.web import make_app
-from diemcau_server.web.scraping import OPENMETRICS, POINTS_IN_ONE_TARGET, TEXT
+from diemcau_server.web.scraping import OPENMETRICS, POINTS_IN_ONE_TARGET, SERVER_PART, TEXT
 from tests.server.district import NOW, district
 from tests.server.reports import report
 from tests.server.rooms import Rooms, coordinator_of, measuring_of
@@ -124,10 +125,22 @@ async def test_a_large_district_is_a_target_a_hub(tmp_path: Path, services: Serv
             for one in told
         }
     ready = {part: text.count("\ndiemcau_point_ready{") for part, text in found.items()}
-    assert ready == {"server": 0, "hub-0": 1001, "hub-1": 1001}
-    assert "diemcau_build_info" in found["server"]
+    assert ready == {SERVER_PART: 0, "hub-0": 1001, "hub-1": 1001}
+    assert "diemcau_build_info" in found[SERVER_PART]
     assert "diemcau_build_info" not in found["hub-0"]
     assert 'hub="hub-1"' not in found["hub-0"]
+
+
+async def test_no_hub_takes_the_servers_own_target(tmp_path: Path, services: Services) -> None:
+    """A hub may be called "server": both are scraped, for the server's part has another name."""
+    assert not re.fullmatch(ID_PATTERN, SERVER_PART)
+    board = crowded_board(tmp_path, POINTS_IN_ONE_TARGET + 1, NOW)
+    hub = services.config.hubs[0].model_copy(update={"id": "server"})
+    config = replace(services.config, hubs=(hub,))
+    async with Client(Server(make_app(replace(services, board=board, config=config)))) as api:
+        told = await (await api.get("/sd/hubs")).json()
+    paths = {one["labels"]["part"]: one["labels"]["__metrics_path__"] for one in told}
+    assert paths == {SERVER_PART: "/metrics/server", "server": "/metrics/hub/server"}
 
 
 async def test_an_unknown_hub_is_named(api: Api) -> None:

@@ -9,6 +9,7 @@ from diemcau_contract.causes import Cause
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, Hello
 from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
+from diemcau_server.capacity import LineCapacity
 from diemcau_server.figures import ProbeTotals
 from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView, Restored
 from tests.server.district import FILE, district, hello_of
@@ -117,6 +118,37 @@ def test_a_server_that_has_just_started_calls_nobody_silent(board: Board) -> Non
     board.on_report(report(2, taken_at=back), back)
     assert view(board, 251).state is PointState.READY
     assert view(board, 341).state is PointState.SILENT
+
+
+def test_a_clock_that_was_set_back_makes_nothing_young(board: Board) -> None:
+    """What was taken more than a minute ahead of the clock is of no known age."""
+    board.on_report(report(1), NOW)
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
+    board.capacity_measured("bu-dang", "bom-bo", LineCapacity(NOW, None, None, None))
+    near = view(board, -40)  # the test ended 20 s after NOW
+    assert (near.state, near.capacity_valid) == (PointState.READY, True)
+    far = view(board, -61)
+    assert (far.state, far.report, far.judged) == (PointState.SILENT, None, None)
+    assert not far.capacity_valid
+    assert far.judged_at == NOW + timedelta(seconds=20)
+    earlier = NOW - timedelta(hours=1)
+    board.on_report(report(2, taken_at=earlier), earlier)
+    assert view(board, -3590).state is PointState.UNKNOWN
+    assert view(board, -3500).state is PointState.SILENT
+
+
+def test_a_start_that_lies_ahead_excuses_nobody(board: Board) -> None:
+    """A server that started before its clock was set back does not wait for hours."""
+    board.restore([Restored(KEY, NOW - timedelta(days=1), report(1), None)], NOW)
+    assert view(board, -30).state is PointState.UNKNOWN
+    assert view(board, -61).state is PointState.SILENT
+
+
+def test_the_time_of_the_last_test_stays(board: Board) -> None:
+    """Its verdict goes after 12 hours; when it was does not."""
+    board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
+    shown = view(board, VERDICT_VALID_SECONDS + 60)
+    assert (shown.judged, shown.judged_at) == (None, NOW + timedelta(seconds=20))
 
 
 def test_the_watch_alone_never_says_ready(board: Board) -> None:

@@ -93,7 +93,12 @@ def _last_test() -> Sequence[Panel]:
             Look(words=code_words(HUB_LINE_SEVERITY), empty="chưa kiểm tra trong 12 giờ qua"),
         ),
         tile(
-            Head("Kiểm tra cuối cách đây", "Lần kiểm tra có giá trị gần nhất.", 4, 4),
+            Head(
+                "Kiểm tra cuối cách đây",
+                "Lần kiểm tra gần nhất; sau 12 giờ kết luận của nó không còn giá trị.",
+                4,
+                4,
+            ),
             [Query(age, now=True)],
             Look("dthms", steps=((None, GREEN), (6 * 3600, YELLOW), (12 * 3600, RED))),
         ),

@@ -113,7 +113,12 @@ def _now() -> Sequence[Panel]:
             Look("s", decimals=0, steps=((None, GREEN), (60, YELLOW), (90, RED))),
         ),
         tile(
-            Head("Kiểm tra cuối cách đây", "Lần kiểm tra có giá trị gần nhất.", 3, 4),
+            Head(
+                "Kiểm tra cuối cách đây",
+                "Lần kiểm tra gần nhất; sau 12 giờ kết luận của nó không còn giá trị.",
+                3,
+                4,
+            ),
             [Query(when.format("point_last_test"), now=True)],
             Look("dthms", steps=((None, GREEN), (6 * 3600, YELLOW), (12 * 3600, RED))),
         ),

@@ -16,6 +16,10 @@ from diemcau_server.district.secrets import Account, new_password
 
 SERVER_ACCOUNT: Final = "diemcau-server"
 _FILES: Final = Path(__file__).parent / "files"
+_ALERTMANAGER_DATA: Final = (
+    "Alertmanager ghi vào đây những gì đã báo và những gì đang tắt báo.\n"
+    "Alertmanager keeps here what it has told, and what is silenced.\n"
+)
 _HEAD_BYTES: Final = 1024
 """More than topic and header of a message of ours take."""
 _HOMES: Final = (Path("/home"), Path("/root"))
@@ -51,7 +55,11 @@ def papers(names: Names, folder: Path, programs: Programs) -> dict[str, Paper]:
         "broker/acl": Paper(acl(names), secret=True),
         "grafana/admin-password": Paper(f"{new_password()}\n", secret=True),
         "prometheus/prometheus.yml": Paper(_filled("prometheus.yml", http_port=names.ports.http)),
+        "alertmanager/smtp-password": Paper("", secret=True),
+        "alertmanager/data/README.txt": Paper(_ALERTMANAGER_DATA),
     }
+    for rules in sorted(_rules_folder().glob("*.yml")):
+        found[f"prometheus/rules/{rules.name}"] = Paper(rules.read_text(encoding="utf-8"))
     units = unit_files(folder, programs)
     agent_unit = units.pop("diemcau-agent.service")
     found |= {f"systemd/{name}": Paper(text) for name, text in units.items()}
@@ -62,6 +70,12 @@ def papers(names: Names, folder: Path, programs: Programs) -> dict[str, Paper]:
         found[f"{home}/broker-password"] = Paper(f"{account.password}\n", secret=True)
         found[f"{home}/diemcau-agent.service"] = Paper(agent_unit)
     return found
+
+
+def _rules_folder() -> Path:
+    """Return where Prometheus' rules are: in the package, by the build hook; else in this tree."""
+    built = _FILES / "rules"
+    return built if built.is_dir() else _FILES.parents[3] / "deploy" / "prometheus" / "rules"
 
 
 def broker_file(names: Names) -> str:

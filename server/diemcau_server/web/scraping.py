@@ -13,6 +13,9 @@ from diemcau_server.web.routing import SERVICES
 POINTS_IN_ONE_TARGET = 2000
 """Beyond, each hub is a target of its own: its own ``up``, and its own share of the time."""
 
+SERVER_PART = "_server"
+"""The part of the server's own series: a name that no hub can have."""
+
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 GZIP_WBITS = 31
@@ -49,7 +52,7 @@ async def get_targets(request: web.Request) -> web.Response:
     if len(services.board.records) <= POINTS_IN_ONE_TARGET:
         paths = {"all": "/metrics"}
     else:
-        paths = {"server": "/metrics/server"}
+        paths = {SERVER_PART: "/metrics/server"}
         paths |= {hub.id: f"/metrics/hub/{hub.id}" for hub in services.config.hubs}
     return web.json_response(
         [
