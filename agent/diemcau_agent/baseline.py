@@ -111,8 +111,11 @@ def read_baseline(directory: Path) -> Baseline:
 
 
 def acceptable(result: DeviceResult) -> bool:
-    """Say whether a result can be held as right: ok or a warning, of a kind that is compared."""
-    return result.status in _JUDGED and bool(_numbers(result))
+    """Say whether a result can be held as right: ok or a warning, of a kind that is compared.
+
+    A speaker that is not heard has no numbers, and may be right all the same.
+    """
+    return result.status in _JUDGED and (bool(_numbers(result)) or _unheard(result))
 
 
 def accept(baseline: Baseline, results: Iterable[DeviceResult], at: datetime) -> Baseline:
@@ -188,10 +191,11 @@ def held_against(result: DeviceResult, baseline: Baseline) -> DeviceResult:
     accepted = baseline.devices.get(_key(result))
     if accepted is None or result.status not in _JUDGED:
         return result
+    numbers = _numbers(result)
     left = {}
     for one in COMPARED.get(result.kind, ()):
-        now, before = result.values.get(one.name), accepted.values.get(one.name)
-        if isinstance(now, int | float) and before is not None and one.moved(now, before):
+        now, before = numbers.get(one.name), accepted.values.get(one.name)
+        if now is not None and before is not None and one.moved(now, before):
             left[f"{ACCEPTED}{one.name}"] = before
     if not left:
         return result
@@ -201,7 +205,15 @@ def held_against(result: DeviceResult, baseline: Baseline) -> DeviceResult:
     )
 
 
+def _unheard(result: DeviceResult) -> bool:
+    """Say whether it is a speaker that played and was not heard."""
+    return result.kind is DeviceKind.SPEAKER and result.values.get("heard") is False
+
+
 def _numbers(result: DeviceResult) -> dict[str, float]:
+    """Return what is compared; delay and level of a chirp that nobody heard are noise."""
+    if _unheard(result):
+        return {}
     return {
         one.name: float(value)
         for one in COMPARED.get(result.kind, ())

@@ -11,7 +11,7 @@ from typing import Final
 
 from diemcau_agent.acceptance import accept_found
 from diemcau_agent.config import AgentConfig
-from diemcau_agent.devices import ExpectedDevice
+from diemcau_agent.devices import ExpectedDevice, inventory
 from diemcau_agent.errors import ExitCode, UsageError
 from diemcau_agent.explain import explained, explained_host, explained_line, host_values
 from diemcau_agent.probes.frame import ChildRun, run_child
@@ -117,7 +117,7 @@ async def _rows(
     asked_by, host = f"here: {_user()}", _host_settings(config, status)
     line, found = await asyncio.gather(
         _look_at_line(config) if "line" in wanted else _nothing(),
-        check_room(devices, host, config.openings(), asked_by),
+        check_room(devices, host, config.openings(), asked_by, look_at_choice=inventory),
     )
     if line is not None:
         row = line_row(line.result)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from diemcau_agent.probes.cards import Card, Stream, sound_cards
-from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, obstacle
+from diemcau_agent.probes.consent import Registry, WindowsRegistry, occupied, refusal
+from diemcau_agent.probes.dshow import name_pattern
 from diemcau_agent.probes.frame import ChildRun, device_result, run_child
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_agent.probes.interfaces import plugged_in
@@ -33,7 +34,6 @@ UNTRIED: Final = "untried"
 HOLDERS_HIDDEN: Final = "holders_hidden"
 """Value of a device that is there, but nobody can say whether a program has it open."""
 _STREAMS: Final[Mapping[str, Stream]] = {"microphone": "c", "speaker": "p"}
-_CAPABILITIES: Final[Mapping[str, Capability]] = {"camera": "webcam", "microphone": "microphone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def ask_child(source_format: str, devices: list[ExpectedDevice]) -> ProbeResult:
 
 def _listed_pattern(device: ExpectedDevice) -> str | None:
     if device.source.get("format") == "dshow":
-        return str(device.source.get("url", "")).removeprefix("video=")
+        return name_pattern(str(device.source.get("url", "")))
     return device.pattern
 
 
@@ -135,9 +135,9 @@ class Inventory:
                 return ProbeResult("not_applicable")
 
     def _look_dshow(self, device: ExpectedDevice, registry: Registry) -> ProbeResult:
-        told = _consent(device, registry)
-        if told is not None:
-            return told
+        denied = refusal("webcam", registry)
+        if denied is not None:
+            return denied
         cameras = [one for one in self._expected if one.source.get("format") == "dshow"]
         answer = self._answer("dshow", cameras, listed=False)
         if answer.status != "ok":
@@ -145,7 +145,8 @@ class Inventory:
         number = cameras.index(device)
         if not answer.values.get(f"found.{number}"):
             return judged(("missing",), {})
-        return replace(judged((), {}), model=_listed_model(answer.values, number))
+        found = occupied("webcam", registry) or judged((), {})
+        return replace(found, model=_listed_model(answer.values, number))
 
     def _answer(self, form: str, devices: list[ExpectedDevice], *, listed: bool) -> ProbeResult:
         """Ask, or return the last answer where nothing came or went and it is fresh enough.
@@ -164,9 +165,16 @@ class Inventory:
         return result
 
     def _look_audio(self, device: ExpectedDevice, cards: list[Card]) -> ProbeResult:
-        told = _consent(device, self._registry) if self._registry is not None else None
-        if told is not None:
-            return told
+        listens = self._registry is not None and device.kind == "microphone"
+        denied = refusal("microphone", self._registry) if listens else None
+        if denied is not None:
+            return denied
+        found = self._look_for_sound(device, cards)
+        used = occupied("microphone", self._registry) if listens else None
+        # Windows says who uses a microphone, not which: what its list says of this one comes first.
+        return replace(used, model=found.model) if used and found.status == "ok" else found
+
+    def _look_for_sound(self, device: ExpectedDevice, cards: list[Card]) -> ProbeResult:
         stream, fits = _STREAMS[device.kind], _cards_of(device, cards)
         owners = {card.owner(stream, self._root / "proc") for card in fits} - {None}
         model = fits[0].model if len(fits) == 1 else None
@@ -240,14 +248,6 @@ def _look_v4l2(url: str, root: Path) -> ProbeResult:
     if holders:
         return _in_use(", ".join(holders), model)
     return replace(judged((), {}), model=model)
-
-
-def _consent(device: ExpectedDevice, registry: Registry) -> ProbeResult | None:
-    """Return what Windows' privacy settings say against the device, None for nothing."""
-    capability = _CAPABILITIES.get(device.kind)
-    if capability is None:
-        return None
-    return obstacle(capability, registry)
 
 
 def _in_use(held_by: str, model: str | None) -> ProbeResult:

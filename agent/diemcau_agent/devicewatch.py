@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from diemcau_agent.devices import HOLDERS_HIDDEN, UNTRIED
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import Status
@@ -18,6 +19,10 @@ BAD_LOOKS: Final = 2
 """So many of the last LOOKS make red; one that is not bad makes it go."""
 STALE: Final = timedelta(hours=12)
 """A real look says nothing of today after this time."""
+_NO_SIGNAL: Final = frozenset({Status.IN_USE, Status.NOT_APPLICABLE, Status.UNKNOWN})
+"""A test that ended so has not looked at a signal."""
+_SEEN: Final = frozenset({Cause.MISSING, Cause.DENIED, Cause.BUSY})
+"""What a test may find and the inventory sees as well: where it is gone now, it is gone."""
 
 Look = Callable[[], tuple[DeviceResult, ...]]
 _Key = tuple[str, str]
@@ -105,19 +110,59 @@ def merged(
 ) -> DeviceResult:
     """Join what the inventory sees now with what the last test found by opening the device.
 
-    A device that is gone, or in use by a program, is so now. One that a test did not find but
-    that is there now has not been looked at yet. Else the last real look counts, with its own
-    time, until it is STALE: then what was bad, or what only a real look can tell, is ``unknown``.
-    What the device is called, the inventory knows best.
+    A device that is gone, in use by a program, or of which the system says nothing is so now, and
+    what the inventory alone can prove it says best. Else the last real look counts, with its own
+    time, as far as it looked at a signal and the inventory does not disprove it, until it is STALE:
+    then what was bad, or what only a real look can tell, is ``unknown``. That programs use another
+    device hides nothing of the last look. What the device is called, the inventory knows best.
     """
     last = opened.get((present.kind, present.role))
-    if last is None or present.status in (Status.BAD, Status.WARN, Status.IN_USE):
+    if last is None or not _leaves_open(present):
         return present
-    if Cause.MISSING in last.causes and present.status is Status.OK:
+    last = _without_choice(last)
+    fresh = last.measured_at is None or (now or datetime.now(UTC)) - last.measured_at <= STALE
+    asked = present.status is not Status.NOT_APPLICABLE
+    if asked and (last.status in _NO_SIGNAL or _SEEN & set(last.causes)):
         return present
-    if last.measured_at is None or (now or datetime.now(UTC)) - last.measured_at <= STALE:
+    if present.status is Status.WARN:
+        return _both(last, present) if fresh and last.causes else present
+    if fresh:
         return last.model_copy(update={"model": present.model}) if present.model else last
-    if last.status is Status.BAD or present.status is Status.NOT_APPLICABLE:
+    if last.status is Status.BAD or not asked:
         stale = {"status": Status.UNKNOWN, "causes": (Cause.STALE,), "model": present.model}
         return last.model_copy(update=stale)
     return present
+
+
+def _leaves_open(present: DeviceResult) -> bool:
+    """Say whether an earlier look can tell more than the inventory does now."""
+    match present.status:
+        case Status.OK:
+            return bool(present.values.get(UNTRIED))
+        case Status.UNKNOWN:
+            return bool(present.values.get(HOLDERS_HIDDEN))
+        case Status.WARN:
+            return Cause.WRONG_DEVICE in present.causes
+        case status:
+            return status is Status.NOT_APPLICABLE
+
+
+def _without_choice(last: DeviceResult) -> DeviceResult:
+    """Leave out that programs used another device: the inventory has looked for it since."""
+    if Cause.WRONG_DEVICE not in last.causes:
+        return last
+    causes = tuple(cause for cause in last.causes if cause is not Cause.WRONG_DEVICE)
+    values = {name: value for name, value in last.values.items() if name != "used"}
+    status = Status.OK if last.status is Status.WARN and not causes else last.status
+    return last.model_copy(update={"status": status, "causes": causes, "values": values})
+
+
+def _both(last: DeviceResult, present: DeviceResult) -> DeviceResult:
+    """Tell the fault of the last look and, behind it, the one that the inventory sees."""
+    return last.model_copy(
+        update={
+            "causes": (*last.causes, *present.causes),
+            "values": {**last.values, **present.values},
+            "model": present.model or last.model,
+        }
+    )

@@ -149,7 +149,7 @@ def _state_need(config: AgentConfig) -> Need:
         with tempfile.TemporaryFile(dir=_existing(folder)):
             pass
     except OSError as error:
-        mend = f"sudo install -d -o {user_name()} {folder}"
+        mend = f'mkdir "{folder}"' if _WINDOWS else f"sudo install -d -o {user_name()} {folder}"
         return Need("state", name, there=False, detail=same(str(error)), mend=mend)
     return Need("state", name, there=True)
 
@@ -180,8 +180,9 @@ def _login_need(config: AgentConfig, problem: LinkProblem | None) -> Need:
     if problem is None:
         return Need("broker", name, there=True)
     host, port = config.broker.host, config.broker.port
-    mend = f"getent hosts {host}" if problem.fault is LinkFault.UNKNOWN_HOST else ""
-    mend = mend or f"diemcau-agent run --verbose --config {config.file}"
-    if problem.fault in (LinkFault.NOT_LISTENING, LinkFault.UNREACHABLE):
+    mend = f"diemcau-agent run --verbose --config {config.file}"
+    if problem.fault is LinkFault.UNKNOWN_HOST:
+        mend = f"nslookup {host}" if _WINDOWS else f"getent hosts {host}"
+    elif problem.fault in (LinkFault.NOT_LISTENING, LinkFault.UNREACHABLE):
         mend = f"Test-NetConnection {host} -Port {port}" if _WINDOWS else f"nc -vz {host} {port}"
     return Need("broker", name, there=False, detail=problem.text(), mend=mend)

@@ -16,9 +16,10 @@ from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, 
 from diemcau_contract.causes import Text
 from diemcau_contract.needs import Need, same
 
-_MODULES: Final = (
-    "aiopjlink", "av", "numpy", "sounddevice" if sys.platform == "win32" else "pulsectl",
-)  # fmt: skip
+_MODULES: Final = ("aiopjlink", "av", "numpy")
+_SOUND_MODULES: Final = {True: ("comtypes", "pycaw", "sounddevice"), False: ("pulsectl",)}
+"""By whether it is Windows; see the extra ``agent`` of pyproject.toml."""
+_WINDOWS: Final = sys.platform == "win32"
 _CONNECT_SECONDS: Final = 2.0
 _DRIVERS: Final = {"0e": ("camera", "uvcvideo"), "01": ("audio", "snd-usb-audio")}
 """USB interface classes (usb.org), and the modules of Linux that serve them."""
@@ -40,7 +41,7 @@ def pc_needs(devices: Iterable[ExpectedDevice] | None, file: Path | None) -> lis
     ``file`` is the agent's file, None: where it is installed.
     """
     formats = None if devices is None else {(one.kind, one.source["format"]) for one in devices}
-    needs = [_modules_need()]
+    needs = [modules_need(windows=_WINDOWS)]
     if sys.platform == "win32":
         return [*needs, *windows_needs(WindowsRegistry(), _windows_session(), file)]
     sound = formats is None or any((kind, "system") in formats for kind in _AUDIO)
@@ -91,6 +92,17 @@ def windows_needs(
     )
 
 
+def modules_need(*, windows: bool) -> Need:
+    """Look for the libraries that the probes take, on Windows or elsewhere."""
+    wanted = (*_MODULES, *_SOUND_MODULES[windows])
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    name = Text("Thư viện Python", "Python libraries")
+    # Windows' command line knows no single quotes.
+    quote = '"' if windows else "'"
+    mend = f"pip install {quote}diemcau[agent]{quote}"
+    return Need("modules", name, not missing, same(", ".join(missing)), mend=mend)
+
+
 def shown_file(file: Path | None) -> str:
     """Return the agent's file as it stands in a command; None: where it is installed."""
     if file is None:
@@ -106,13 +118,6 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "$USER"
-
-
-def _modules_need() -> Need:
-    missing = [name for name in _MODULES if importlib.util.find_spec(name) is None]
-    name = Text("Thư viện Python", "Python libraries")
-    return Need("modules", name, not missing, same(", ".join(missing)),
-                mend="pip install 'diemcau[agent]'")  # fmt: skip
 
 
 def _drivers_need(root: Path) -> Need:

@@ -1,13 +1,22 @@
 """The numbers of a probe in words: what each value is called, its unit, how many decimals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from diemcau_contract.messages import DeviceResult
+from diemcau_contract.messages import Value
 from diemcau_contract.texts import Language, Text
 
 ACCEPTED = "accepted_"
 """Before the name of a value: the same when a technician accepted the room."""
+
+
+class Measured(Protocol):
+    """What a probe found, as a message, a result or a board names it."""
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """What the probe saw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +161,7 @@ def number(name: str, value: bool | float | str | None, language: Language) -> s
     return f"{text} {shown.unit}".rstrip()
 
 
-def changes(results: Sequence[DeviceResult]) -> Text | None:
+def changes(results: Iterable[Measured]) -> Text | None:
     """Return in words which values have left the accepted ones, both numbers; None for none."""
     said = [
         Text(_change(result, name, "vi"), _change(result, name, "en"))
@@ -165,7 +174,7 @@ def changes(results: Sequence[DeviceResult]) -> Text | None:
     return Text("; ".join(one.vi for one in said), "; ".join(one.en for one in said))
 
 
-def _change(result: DeviceResult, accepted: str, language: Language) -> str:
+def _change(result: Measured, accepted: str, language: Language) -> str:
     name = accepted.removeprefix(ACCEPTED)
     now = number(name, result.values.get(name), language)
     before = number(name, result.values[accepted], language)

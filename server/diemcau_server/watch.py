@@ -12,6 +12,7 @@ from diemcau_contract.causes import Cause, Text, action
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, Report
 from diemcau_contract.profiles import Limits
+from diemcau_contract.value_words import changes
 from diemcau_contract.words import Status, Verdict
 
 _Z95 = 1.959964
@@ -122,7 +123,8 @@ def checks(report: Report, limits: WatchLimits) -> Mapping[str, bool]:
 
 
 def _of_device(verdict: Verdict, cause: Cause, device: DeviceResult) -> Watched:
-    return Watched(verdict, cause, action(cause, device=device.kind, values=device.values))
+    to_do = action(cause, device=device.kind, values=device.values, evidence=changes([device]))
+    return Watched(verdict, cause, to_do)
 
 
 def _watched(verdict: Verdict, cause: Cause, evidence: Text | None = None) -> Watched:

@@ -178,6 +178,30 @@ def test_accepting_a_speaker_that_is_not_heard_forgets_that_it_was(tmp_path: Pat
     assert accept(before, [heard], NOON).heard["speaker.main"].output == "Jabra"
 
 
+CHIRP: dict[str, Value] = {"gain_db": -20.0, "delay_seconds": 0.12}
+NOISE: dict[str, Value] = {"gain_db": -63.0, "delay_seconds": 0.71}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "later"),
+    [((False, NOISE), (False, CHIRP)), ((False, NOISE), (True, CHIRP)),
+     ((True, CHIRP), (False, NOISE))],
+)  # fmt: skip
+def test_delay_and_level_of_a_chirp_that_nobody_heard_are_not_compared(
+    accepted: tuple[bool, dict[str, Value]], later: tuple[bool, dict[str, Value]]
+) -> None:
+    """A correlation without its chirp points anywhere: neither accepted nor held against."""
+
+    def looked(heard: bool, numbers: dict[str, Value]) -> DeviceResult:  # noqa: FBT001  # a value
+        told = () if heard else ("chirp_not_heard",)
+        return _result("speaker", "ok" if heard else "warn", told, heard=heard, **numbers, **JABRA)
+
+    before, now = looked(*accepted), looked(*later)
+
+    assert acceptable(before)
+    assert held_against(now, _accepted(before)) == now
+
+
 def test_what_an_older_version_kept_of_speakers_loses_nothing_else(tmp_path: Path) -> None:
     """It kept when a speaker was heard, not which: the accepted numbers stay."""
     baseline = _accepted(_result("camera", **CAMERA))

@@ -327,7 +327,8 @@ def test_check_says_what_to_do_for_a_missing_camera(
 
 def test_a_gone_device_is_gone_and_a_found_one_keeps_its_look() -> None:
     """Presence wins over an old look, an old look over mere presence, but not its "missing"."""
-    here, gone = device(Status.OK), device(Status.BAD, Cause.MISSING)
+    gone = device(Status.BAD, Cause.MISSING)
+    here = device(Status.OK).model_copy(update={"values": {"untried": True}})
     black = device(Status.BAD, Cause.BLACK)
     key = (here.kind, here.role)
     assert merged(here, {key: black}) is black

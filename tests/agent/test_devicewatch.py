@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from diemcau_agent.app import Agent
-from diemcau_agent.devices import ExpectedDevice, Inventory
+from diemcau_agent.devices import HOLDERS_HIDDEN, UNTRIED, ExpectedDevice, Inventory
 from diemcau_agent.devicewatch import STALE, DeviceWatch, Settled, merged
 from diemcau_contract.causes import Cause
-from diemcau_contract.messages import DeviceResult, Report
+from diemcau_contract.messages import DeviceResult, Report, Value
 from diemcau_contract.topics import Down
 from diemcau_contract.words import DeviceKind, Status
 from tests.agent.hubs import agent_config, running_hub, settings, until
@@ -29,7 +29,7 @@ def camera(status: Status, *causes: Cause, at: datetime = NOW) -> DeviceResult:
     return DeviceResult(kind=DeviceKind.CAMERA, status=status, causes=causes, measured_at=at)
 
 
-HERE = camera(Status.OK)
+HERE = camera(Status.OK).model_copy(update={"values": {UNTRIED: True}})
 GONE = camera(Status.BAD, Cause.MISSING)
 
 
@@ -133,6 +133,114 @@ def test_an_old_look_is_never_told_as_today(
     result = merged(present, {KEY: last}, NOW + age)
 
     assert (result.status, result.causes[0] if result.causes else None) == told
+
+
+def sound(status: Status, *causes: Cause, kind: str = "speaker", **values: Value) -> DeviceResult:
+    """Return a look at the speaker, or at another device."""
+    return DeviceResult(
+        kind=DeviceKind(kind), status=status, causes=causes, values=values, measured_at=NOW
+    )
+
+
+THERE = sound(Status.OK, untried=True)
+TELEVISION = sound(Status.WARN, Cause.WRONG_DEVICE, used="TV")
+HIDDEN = sound(Status.UNKNOWN, holders_hidden=True)
+DISPLAY = sound(Status.OK, kind="display", connector="HDMI-A-1")
+
+
+@pytest.mark.parametrize("present", [THERE, HIDDEN])
+@pytest.mark.parametrize(
+    "last",
+    [
+        sound(Status.IN_USE, Cause.BUSY, held_by="zoom"),
+        sound(Status.NOT_APPLICABLE, Cause.QUIET_HOURS),
+        sound(Status.UNKNOWN, Cause.TIMEOUT),
+        sound(Status.UNKNOWN, Cause.NEEDS_MICROPHONE),
+        sound(Status.BAD, Cause.MISSING),
+        sound(Status.BAD, Cause.DENIED),
+        sound(Status.BAD, Cause.BUSY),
+    ],
+)
+def test_what_proves_no_signal_or_is_disproved_is_not_told(
+    present: DeviceResult, last: DeviceResult
+) -> None:
+    """The device is there, nobody has it, and no test has heard or seen it: not tried yet."""
+    assert merged(present, {("speaker", "main"): last}, NOW) is present
+
+
+@pytest.mark.parametrize(
+    ("present", "last"),
+    [
+        (DISPLAY, sound(Status.BAD, Cause.NO_SIGNAL, kind="display")),
+        (DISPLAY, sound(Status.WARN, Cause.NO_EDID, kind="display")),
+        (DISPLAY, sound(Status.BAD, Cause.MISSING, kind="display")),
+        (sound(Status.WARN, Cause.NO_EDID, kind="display"),
+         sound(Status.BAD, Cause.NO_SIGNAL, kind="display")),
+        (sound(Status.UNKNOWN, Cause.NO_SOUND_SYSTEM), sound(Status.OK)),
+        (sound(Status.UNKNOWN, Cause.CRASHED), sound(Status.BAD, Cause.MUTED)),
+        (sound(Status.UNKNOWN), sound(Status.OK)),
+        (sound(Status.BAD, Cause.DENIED), sound(Status.OK)),
+        (sound(Status.IN_USE, Cause.BUSY), sound(Status.BAD, Cause.MUTED)),
+        (TELEVISION, sound(Status.OK)),
+        (TELEVISION, sound(Status.BAD, Cause.MISSING)),
+        (TELEVISION, sound(Status.UNKNOWN, Cause.TIMEOUT)),
+        (TELEVISION, sound(Status.WARN, Cause.WRONG_DEVICE, used="Realtek")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("age", [timedelta(0), 2 * STALE])
+def test_what_the_inventory_alone_knows_is_told_as_it_is_now(
+    present: DeviceResult, last: DeviceResult, age: timedelta
+) -> None:
+    """Nothing that a test said earlier makes it better or worse."""
+    assert merged(present, {(last.kind, "main"): last}, NOW + age) is present
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (sound(Status.BAD, Cause.MUTED, muted=True), ("bad", ("muted", "wrong_device"))),
+        (sound(Status.WARN, Cause.CHIRP_NOT_HEARD, muted=True),
+         ("warn", ("chirp_not_heard", "wrong_device"))),
+        (sound(Status.WARN, Cause.CHIRP_NOT_HEARD, Cause.WRONG_DEVICE, muted=True, used="Realtek"),
+         ("warn", ("chirp_not_heard", "wrong_device"))),
+    ],
+)  # fmt: skip
+def test_another_device_in_use_does_not_hide_what_a_test_found(
+    last: DeviceResult, told: tuple[str, tuple[str, ...]]
+) -> None:
+    """Both causes, that of the test first, and the values of both; a stale one is left out."""
+    opened: dict[tuple[str, str], DeviceResult] = {("speaker", "main"): last}
+    both = merged(TELEVISION, opened, NOW + STALE)
+
+    assert (both.status, both.causes) == told
+    assert both.values == {"muted": True, "used": "TV"}
+    assert merged(TELEVISION, opened, NOW + 2 * STALE) is TELEVISION
+
+
+@pytest.mark.parametrize(
+    ("causes", "told"),
+    [
+        ((Cause.WRONG_DEVICE,), ("ok", ())),
+        ((Cause.CHANGED, Cause.WRONG_DEVICE), ("warn", ("changed",))),
+    ],
+)
+def test_a_choice_that_was_set_right_is_forgotten(
+    causes: tuple[Cause, ...], told: tuple[str, tuple[str, ...]]
+) -> None:
+    """The signal that the test heard still stands."""
+    last = sound(Status.WARN, *causes, heard=True, used="TV")
+    result = merged(THERE, {("speaker", "main"): last}, NOW)
+
+    assert (result.status, result.causes) == told
+    assert result.values == {"heard": True}
+
+
+def test_a_device_whose_users_cannot_be_seen_keeps_what_a_test_found() -> None:
+    """It is there; only who has it open is hidden from the agent."""
+    black = camera(Status.BAD, Cause.BLACK)
+    hidden = camera(Status.UNKNOWN).model_copy(update={"values": {HOLDERS_HIDDEN: True}})
+
+    assert merged(hidden, {KEY: black}, NOW) is black
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What ``diemcau-agent doctor`` finds missing, and the command that it names."""
 
 import ctypes.util
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from diemcau_agent import doctor as doctor_module
 from diemcau_agent import pcneeds
 from diemcau_agent.__main__ import main
 from diemcau_agent.doctor import agent_needs, sight_needs
-from diemcau_agent.pcneeds import linux_needs, windows_needs
+from diemcau_agent.linkfaults import LinkFault, LinkProblem
+from diemcau_agent.pcneeds import linux_needs, modules_need, windows_needs
 from diemcau_agent.statusfile import (
     LineStatus,
     LinkStatus,
@@ -22,6 +25,7 @@ from diemcau_agent.statusfile import (
     Sentence,
 )
 from diemcau_contract.needs import Need, acl_need, clock_need
+from tests.agent.hubs import agent_config
 from tests.agent.probes import trees
 from tests.agent.probes.peers.pulse import private_pulse
 from tests.agent.probes.test_inventory import STORE, FakeRegistry
@@ -111,6 +115,45 @@ def test_a_windows_pc() -> None:
         '--config /xa/agent.yaml"'
     )
     assert by_key(windows_needs(registry, 2))["session"].there is True
+
+
+@pytest.mark.parametrize(
+    ("windows", "missing", "mend"),
+    [
+        (True, "pycaw", 'pip install "diemcau[agent]"'),
+        (True, "sounddevice", 'pip install "diemcau[agent]"'),
+        (False, "pulsectl", "pip install 'diemcau[agent]'"),
+    ],
+)
+def test_the_libraries_of_each_system_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch, *, windows: bool, missing: str, mend: str
+) -> None:
+    """Mute and volume on Windows come from pycaw: without it no microphone is judged."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != missing or None)
+    need = modules_need(windows=windows)
+
+    assert (need.there, need.detail.en, need.mend) == (False, missing, mend)
+    assert modules_need(windows=not windows).there is True
+
+
+@pytest.mark.parametrize("fault", [LinkFault.UNKNOWN_HOST, LinkFault.NOT_LISTENING])
+def test_commands_of_one_system_are_not_printed_on_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: LinkFault
+) -> None:
+    """Nobody at a Windows PC can do anything with sudo, getent or nc."""
+    (tmp_path / "state").write_text("a file in the place of the folder", encoding="utf-8")
+    config = agent_config(tmp_path, 1883, state_directory=tmp_path / "state")
+    problem = LinkProblem(fault, config.broker, "")
+
+    def mends() -> list[str]:
+        needs = (doctor_module._state_need(config), doctor_module._login_need(config, problem))
+        return [need.mend.split()[0] for need in needs]
+
+    monkeypatch.setattr(doctor_module, "_WINDOWS", False)
+    assert mends() == ["sudo", "getent" if fault is LinkFault.UNKNOWN_HOST else "nc"]
+    monkeypatch.setattr(doctor_module, "_WINDOWS", True)
+    unknown = fault is LinkFault.UNKNOWN_HOST
+    assert mends() == ["mkdir", "nslookup" if unknown else "Test-NetConnection"]
 
 
 @pytest.mark.parametrize(("received", "there"), [(60, True), (1, True), (0, False)])

@@ -253,6 +253,28 @@ async def test_switched_off_here_opens_nothing_but_still_asks_what_is_never_open
     assert openings.entries() == []
 
 
+async def test_switched_off_in_a_test_there_is_no_second_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe that runs ends by itself; what it saw stands."""
+    openings, tries = Openings(tmp_path, allowed_by_file=True), 0
+
+    def run(kind: str, *_rest: object) -> tuple[DeviceResult, str]:
+        nonlocal tries
+        tries += 1
+        openings.switch(on=False)
+        return DeviceResult(
+            kind=DeviceKind(kind), status=Status.BAD, causes=(Cause.BLACK,)
+        ), "black\n"
+
+    monkeypatch.setattr(roomcheck, "run_probe", run)
+    found = await check(tmp_path, CAMERA, openings=openings)
+
+    assert tries == 1
+    assert (found.devices[0].status, found.devices[0].causes) == ("bad", ("black",))
+    assert "no second try" in found.logs["camera.main"]
+
+
 async def test_every_opening_is_on_record_and_asking_is_none(tmp_path: Path) -> None:
     """The camera that was opened, with who asked and for how long; not the codec."""
     openings = Openings(tmp_path, allowed_by_file=True)

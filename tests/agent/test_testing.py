@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pydantic import BaseModel
 
-from diemcau_agent import testing
+from diemcau_agent import roomcheck, testing
 from diemcau_agent.app import Agent
 from diemcau_agent.boot import Boot
 from diemcau_agent.config import AgentConfig
@@ -20,7 +20,9 @@ from diemcau_agent.link import Backoff, Link
 from diemcau_agent.probes.host import HostSettings
 from diemcau_agent.testing import TestDesk
 from diemcau_contract import messages
+from diemcau_contract.causes import Cause
 from diemcau_contract.messages import (
+    DeviceResult,
     DevicesResult,
     PlannedStep,
     Report,
@@ -28,7 +30,7 @@ from diemcau_contract.messages import (
 )
 from diemcau_contract.tickets import Ticket, issue
 from diemcau_contract.topics import Down, Up
-from diemcau_contract.words import Status, StepKind
+from diemcau_contract.words import DeviceKind, Status, StepKind
 from diemcau_line import protocol
 from diemcau_line.opening import PREFLIGHT_PACKETS
 from diemcau_line.protocol import (
@@ -204,6 +206,28 @@ async def test_devices_stay_shut_where_the_room_says_so(
         (found,) = await hub.wait_for(DevicesResult)
         assert found.devices[0].status is Status.UNKNOWN
         assert "opening_allowed" in found.logs["camera.main"]
+
+
+async def test_a_room_whose_programs_use_another_device_is_told_to_the_hub(
+    broker: Mosquitto, tmp_path: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe hears the named microphone; a meeting would hear the webcam's."""
+    microphone = ExpectedDevice("microphone", "main", {"format": "system", "device": "Jabra"})
+    fine = DeviceResult(kind=DeviceKind.MICROPHONE, status=Status.OK)
+    webcam = fine.model_copy(
+        update={
+            "status": Status.WARN, "causes": (Cause.WRONG_DEVICE,), "values": {"used": "Webcam"},
+        }
+    )  # fmt: skip
+    monkeypatch.setattr(roomcheck, "run_probe", lambda *_arguments: (fine, ""))
+    monkeypatch.setattr(testing, "inventory", lambda _devices: (webcam,))
+    config = agent_config(tmp_path, broker.port, microphone)
+    async with running_hub(broker.port) as hub, running_agent(config):
+        await hub.wait_for(Report)
+        await hub.say(Down.COMMAND, invitation("t1", silent_port))
+        (found,) = await hub.wait_for(DevicesResult)
+
+    assert found.devices == (webcam,)
 
 
 async def test_a_stop_ends_the_test_at_once(

@@ -404,6 +404,71 @@ async def test_a_device_that_gives_no_cause_is_not_passed_over(
     assert sum(one.startswith("Test again") for one in room) == 2
 
 
+async def test_who_has_a_device_and_what_is_used_in_its_place_is_named(
+    pages: Pages, services: Services
+) -> None:
+    """In use is no fault: grey, with the program; another device in use is a warning by name."""
+    now = datetime.now(UTC)
+    camera = DeviceResult(
+        kind=DeviceKind.CAMERA, status=Status.IN_USE, causes=(Cause.BUSY,),
+        values={"held_by": "<zoom>"},
+    )  # fmt: skip
+    speaker = DeviceResult(
+        kind=DeviceKind.SPEAKER, status=Status.WARN, causes=(Cause.WRONG_DEVICE,),
+        values={"used": "TV"},
+    )  # fmt: skip
+
+    async def board_and_room(*devices: DeviceResult) -> tuple[list[str], list[str]]:
+        services.board.on_report(
+            report(1 + len(devices), point="ready", hub="bu-dang", taken_at=now, devices=devices),
+            now,
+        )
+        found = [await text(pages, f"{one}?lang=en") for one in ("/", "/points/bu-dang/ready")]
+        assert "<zoom>" not in "".join(found)
+        return Elements(found[0]).words, Elements(found[1]).words
+
+    board, room = await board_and_room(camera)
+    assert "• in use (<zoom>)" in board
+    assert room[room.index("camera") + 1] == "• in use"
+    assert room[room.index("camera") + 2].endswith("(<zoom>)")
+    board, room = await board_and_room(camera, speaker)
+    assert "! speaker: another device is used (TV)" in board
+    assert "another device is used (TV)" in room
+    style = await (await pages.get("/static/diemcau.css")).text()
+    colours = dict(re.findall(r"^([^{]*) \{ --state: (#\w+); \}", style, re.MULTILINE))
+    (grey,) = [one for names, one in colours.items() if ".in_use" in names]
+    assert (grey, colours[".testing"]) == ("#57606a", "#0b6e75")
+
+
+async def test_a_room_that_has_left_what_was_accepted_is_told_by_both_numbers(
+    pages: Pages, services: Services
+) -> None:
+    """On the board, and beside the device in its room."""
+    now = datetime.now(UTC)
+    moved = DeviceResult(
+        kind=DeviceKind.CAMERA, status=Status.WARN, causes=(Cause.CHANGED,),
+        values={"luma": 40.5, "accepted_luma": 120.0},
+    )  # fmt: skip
+    services.board.on_report(
+        report(2, point="maintenance", hub="bu-dang", taken_at=now, devices=[moved]), now
+    )
+    services.board.on_report(
+        report(2, point="ready", hub="bu-dang", taken_at=now, devices=[moved]), now
+    )
+
+    room = await text(pages, "/points/bu-dang/maintenance")
+    assert "40,5, trước 120,0" in room
+    room = await text(pages, "/points/bu-dang/ready?lang=en")
+    assert room.count("40.5, before 120.0") == 2
+
+
+async def test_a_room_is_told_in_the_order_of_the_handbook(pages: Pages) -> None:
+    """The link first, then picture and sound."""
+    room = Elements(await text(pages, "/points/bu-dang/degraded?lang=en")).words
+
+    assert room.index("Line") < room.index("Devices and PC")
+
+
 async def test_a_line_that_answers_nothing_has_no_figures(pages: Pages, services: Services) -> None:
     """What was not measured is a dash, not a nought."""
     now = datetime.now(UTC)

@@ -2,8 +2,8 @@
 
 Settings: ``format`` (``v4l2``, ``dshow``, ``rtsp``, ``lavfi``), ``url``, what is asked of it
 (``width``, ``height``, ``frames_per_second``) and ``limits`` of its picture. The url of v4l2 is a
-path, ``usb:VVVV:PPPP`` or a name pattern; that of dshow is ``video=NAME`` or the name alone; that
-of rtsp has its login beside it (``username``, ``password``).
+path, ``usb:VVVV:PPPP`` or a name pattern; that of dshow is a name pattern, with or without
+``video=`` before it; that of rtsp has its login beside it (``username``, ``password``).
 """
 
 import time
@@ -17,7 +17,8 @@ from av.container import InputContainer
 from diemcau_agent.probes.address import with_login
 from diemcau_agent.probes.camera_errors import open_failure
 from diemcau_agent.probes.capture import Asked, capture, judge
-from diemcau_agent.probes.consent import obstacle
+from diemcau_agent.probes.consent import occupied, refusal
+from diemcau_agent.probes.dshow import camera_names, find_dshow
 from diemcau_agent.probes.holders import programs_holding
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, judged
@@ -40,9 +41,27 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     asked = asked_of(settings)
     if source_format == "rtsp":
         url = with_login(url, settings.get("username", ""), settings.get("password", ""))
-    if source_format != "v4l2":
-        refused = obstacle("webcam") if source_format == "dshow" else None
-        return refused or look(source_format, url, asked)
+    match source_format:
+        case "v4l2":
+            return _probe_v4l2(url, asked)
+        case "dshow":
+            return _probe_dshow(url, asked)
+        case _:
+            return look(source_format, url, asked)
+
+
+def _probe_dshow(url: str, asked: Asked) -> ProbeResult:
+    denied = refusal("webcam")
+    if denied is not None:
+        return denied
+    named = find_dshow(url, camera_names())
+    if named is None:
+        return judged(("missing",), {})
+    note(f"camera: {named}")
+    return occupied("webcam") or look("dshow", named, asked)
+
+
+def _probe_v4l2(url: str, asked: Asked) -> ProbeResult:
     path = find_v4l2(url)
     if path is None:
         return judged(("missing",), {})
@@ -52,7 +71,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
         return ProbeResult("in_use", ("busy",), {"held_by": ", ".join(holders)[:MAX_TEXT]})
     if shutter_closed(path):
         return judged(("covered",), {"privacy_shutter": True})
-    return look(source_format, str(path), asked)
+    return look("v4l2", str(path), asked)
 
 
 def asked_of(settings: Mapping[str, Any]) -> Asked:
@@ -102,8 +121,6 @@ def _open(source_format: str, url: str, asked: Asked) -> InputContainer:
 
 
 def _open_with(source_format: str, url: str, options: dict[str, str]) -> InputContainer:
-    if source_format == "dshow" and not url.startswith("video="):
-        url = f"video={url}"
     return av.open(
         url, "r", format=source_format, options=options, timeout=(OPEN_SECONDS, OPEN_SECONDS)
     )

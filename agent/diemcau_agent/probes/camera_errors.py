@@ -43,8 +43,6 @@ def _cause(error: av.error.FFmpegError | OSError, source_format: str) -> str:
     if source_format in _NETWORK_FORMATS:
         # A name that does not resolve and a silent host both end as a general I/O error.
         return "unreachable"
-    if source_format == "dshow":
-        # DirectShow has one error for all: no such device is by far the commonest.
-        return "missing"
-    # The device is there and answers nonsense; a wrong stand-in graph is our own mistake.
+    # The device is there (DirectShow lists it) and answers nonsense; a wrong stand-in graph is our
+    # own mistake.
     return "crashed" if source_format == "lavfi" else "no_frames"

@@ -50,20 +50,34 @@ def read_consent(
     return Consent("Deny" not in switches, tuple(sorted(users)))
 
 
-def obstacle(capability: Capability, registry: Registry | None = None) -> ProbeResult | None:
-    """Return what the settings and the users say against opening; None for nothing, or no Windows.
+def refusal(capability: Capability, registry: Registry | None = None) -> ProbeResult | None:
+    """Return ``denied`` where the settings forbid programs the device; None otherwise.
 
-    ``denied`` is bad, a program that uses the device is no fault.
+    None as well where there is no Windows.
     """
-    if registry is None and sys.platform == "win32":
-        registry = WindowsRegistry()
-    if registry is None:
+    registry = registry or _own_registry()
+    if registry is None or read_consent(capability, registry).allowed:
         return None
-    consent = read_consent(capability, registry)
-    if not consent.allowed:
-        return judged(("denied",), {})
-    held_by = ", ".join(consent.users)[:MAX_TEXT]
-    return ProbeResult("in_use", ("busy",), {"held_by": held_by}) if consent.users else None
+    return judged(("denied",), {})
+
+
+def users_now(capability: Capability, registry: Registry | None = None) -> tuple[str, ...]:
+    """Return the programs that use a device of this kind now: the settings do not say which one.
+
+    To be asked last: what is missing, or not the one that was chosen, is so whoever uses another.
+    """
+    registry = registry or _own_registry()
+    return () if registry is None else read_consent(capability, registry).users
+
+
+def occupied(capability: Capability, registry: Registry | None = None) -> ProbeResult | None:
+    """Return ``in_use`` with the programs of ``users_now``, which is no fault; None for none."""
+    held_by = ", ".join(users_now(capability, registry))[:MAX_TEXT]
+    return ProbeResult("in_use", ("busy",), {"held_by": held_by}) if held_by else None
+
+
+def _own_registry() -> Registry | None:
+    return WindowsRegistry() if sys.platform == "win32" else None
 
 
 def _users(path: str, registry: Registry) -> Iterator[str]:

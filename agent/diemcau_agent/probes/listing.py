@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from diemcau_agent.probes.dshow import camera_names
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import matches, usb_id, users_of
 from diemcau_agent.probes.model import model_of
@@ -66,10 +67,7 @@ def compared(there: list[Listed], pattern: str | None) -> dict[str, ProbeValue]:
 
 
 def _cameras() -> dict[str, list[Listed]]:
-    import av  # noqa: PLC0415  # only where it is used: slow, or absent on this system
-
-    found = av.enumerate_input_devices("dshow")
-    return {"camera": [_camera(one.description) for one in found]}
+    return {"camera": [_camera(name) for name in camera_names()]}
 
 
 def _camera(name: str) -> Listed:

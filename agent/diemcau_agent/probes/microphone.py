@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from diemcau_agent.probes.consent import obstacle
+from diemcau_agent.probes.consent import refusal, users_now
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import MixerUnreachableError, find_input
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged
@@ -51,7 +51,7 @@ def probe(settings: Mapping[str, Any]) -> ProbeResult:
     if wanted.format == "lavfi":
         samples, rate_hz = _listen_to_graph(wanted.url or "anullsrc", wanted.seconds)
         return judge(samples, rate_hz, {}, wanted.limits)
-    return obstacle("microphone") or _probe_system(wanted)
+    return refusal("microphone") or _probe_system(wanted)
 
 
 def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
@@ -67,8 +67,8 @@ def _probe_system(wanted: MicrophoneSettings) -> ProbeResult:
         "muted": found.muted,
         "volume_ratio": round(found.volume_ratio, 3),
     }
-    if found.users:
-        held_by = ", ".join(found.users)[:MAX_TEXT]
+    if users := found.users or users_now("microphone"):
+        held_by = ", ".join(users)[:MAX_TEXT]
         return ProbeResult("in_use", ("busy",), {**values, "held_by": held_by})
     if found.muted:
         return judged(("muted",), values)

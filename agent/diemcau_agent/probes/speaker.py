@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from diemcau_agent.probes.consent import obstacle
+from diemcau_agent.probes.consent import refusal
 from diemcau_agent.probes.log import note
 from diemcau_agent.probes.mixer import AudioEnd, MixerUnreachableError, find_input, find_output
 from diemcau_agent.probes.result import MAX_TEXT, ProbeResult, ProbeValue, judged, shown
@@ -109,8 +109,7 @@ def _listen(
 ) -> ProbeResult:
     if microphone is None:
         return _deaf("missing", values)
-    denied = obstacle("microphone")
-    if denied is not None and denied.status == "bad":
+    if refusal("microphone") is not None:
         return _deaf("denied", values)
     if microphone.users:
         return _in_use(microphone, values)

@@ -12,6 +12,7 @@ from rich.text import Text
 from diemcau_contract.causes import WORDING, Cause, action
 from diemcau_contract.guard_words import guard_name
 from diemcau_contract.result import PointResult, TestResult
+from diemcau_contract.value_words import changes
 from diemcau_contract.words import Direction, Status, Verdict
 from diemcau_server.speech.collation import vietnamese_key
 from diemcau_server.speech.duties import CARRIER, COMMUNE, TECHNICIAN, duty
@@ -169,8 +170,9 @@ def _other_faults(point: PointResult, say: Speech) -> Iterator[tuple[Cause, str]
         if cause == named:
             named = None
             continue
-        what = device_fault(device, cause, say)
-        yield cause, f"{what}. {say.pick(action(cause, device=device.kind, values=device.values))}"
+        what, numbers = device_fault(device, cause, say), changes([device])
+        to_do = action(cause, device=device.kind, values=device.values, evidence=numbers)
+        yield cause, f"{what}. {say.pick(to_do)}"
 
 
 def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from diemcau_contract.causes import DEVICE_NAMES, WORDING, Cause, wording
 from diemcau_contract.messages import Value
-from diemcau_contract.words import PointState, Status, Verdict
+from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
 from diemcau_server.speech.language import Speech, mark
 
 VERDICTS: Final[Mapping[str, str]] = {
@@ -77,6 +77,7 @@ _FINE_MILLISECONDS: Final = 100
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
+_BY_WHOM: Final = frozenset({Cause.BUSY, Cause.WRONG_DEVICE})
 NO_NEED: Final = frozenset({Status.OK, Status.NOT_APPLICABLE, Status.IN_USE})
 """Nobody has to do anything about a device of these."""
 
@@ -126,10 +127,27 @@ def device_name(kind: str, role: str, say: Speech) -> str:
     return name if role == "main" else f"{name} {role}"
 
 
+def named_program(kind: str, values: Mapping[str, Value]) -> str:
+    """Return which program has a device, or which device is used in its place; empty: not told.
+
+    What has a codec is a call, which its cause says already.
+    """
+    if kind == DeviceKind.CODEC:
+        return ""
+    return str(values.get("held_by") or values.get("used") or "")
+
+
+def fault_words(cause: Cause, kind: str, values: Mapping[str, Value], say: Speech) -> str:
+    """Return a device's cause in a few words, with who has it or what is used in its place."""
+    fault = say.pick(wording(cause, kind, values).name)
+    who = named_program(kind, values) if cause in _BY_WHOM else ""
+    return f"{fault} ({who})" if who else fault
+
+
 def device_fault(device: DeviceSeen, cause: Cause, say: Speech) -> str:
     """Return "device: cause", without saying the device's name twice."""
     name = device_name(device.kind, device.role, say)
-    fault = say.pick(wording(cause, device.kind).name)
+    fault = fault_words(cause, device.kind, device.values, say)
     return fault if fault.casefold().startswith(name.casefold()) else f"{name}: {fault}"
 
 
@@ -155,8 +173,11 @@ def device_words(devices: Iterable[DeviceSeen], say: Speech) -> str:
     if untried:
         return f"{SYMBOLS['unknown']} {say('not tried yet')}"
     in_use = [device for device in listed if device.status is Status.IN_USE]
-    word = say("in use") if in_use else say("good")
-    return f"{SYMBOLS['in_use' if in_use else 'ok']} {word}"
+    if not in_use:
+        return f"{SYMBOLS['ok']} {say('good')}"
+    named = dict.fromkeys(named_program(device.kind, device.values) for device in in_use)
+    who = ", ".join(one for one in named if one)
+    return f"{SYMBOLS['in_use']} {say('in use')}" + (f" ({who})" if who else "")
 
 
 def milliseconds(seconds: float | None, say: Speech) -> str:

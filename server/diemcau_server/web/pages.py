@@ -5,7 +5,7 @@ server; without the script the browser renews the page itself.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,9 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from yarl import URL
 
-from diemcau_contract.causes import Cause, Text, action, wording
+from diemcau_contract.causes import Cause, Text, action
+from diemcau_contract.messages import DeviceResult, HostState, Value
+from diemcau_contract.value_words import changes
 from diemcau_contract.words import PointState, Status
 from diemcau_server.point_series import is_ready
 from diemcau_server.speech import wording as words
@@ -92,10 +94,10 @@ class Reader:
                 yield Checked(name, Status.UNKNOWN, self._status_words(Status.UNKNOWN),
                               (self.say("not tried yet"),), "")  # fmt: skip
                 continue
-            yield self._checked(name, one.kind, one.status, one.causes, one.values)
+            yield self._checked(name, one.kind, one, one.values)
         if view.host is not None:
             name = words.device_name("host", "main", self.say)
-            yield self._checked(name, "host", view.host.status, view.host.causes, {})
+            yield self._checked(name, "host", view.host, {})
 
     def who(self, view: PointView) -> str:
         """Return who does what is to be done first; nobody where a state itself tells to wait."""
@@ -107,20 +109,21 @@ class Reader:
         return f"{words.SYMBOLS[status]} {words.said(words.STATUSES, status, self.say)}"
 
     def _checked(
-        self, name: str, kind: str, status: Status, causes: Iterable[Cause],
-        values: Mapping[str, object],
-    ) -> Checked:  # fmt: skip
-        found = tuple(causes)
+        self, name: str, kind: str, looked: DeviceResult | HostState, values: Mapping[str, Value]
+    ) -> Checked:
+        found, status = looked.causes, looked.status
         unclear = {Status.WARN, Status.BAD} | ({Status.UNKNOWN} if kind != "host" else set())
         if not found and status in unclear:
             found = (Cause.UNKNOWN,)
-        to_do = action(found[0], device=kind, values=values) if found else Text("", "")
+        numbers = changes([looked]) if isinstance(looked, DeviceResult) else None
+        first = found[0] if found else Cause.UNKNOWN
+        to_do = action(first, device=kind, values=values, evidence=numbers)
         return Checked(
             name,
             status,
             self._status_words(status),
-            tuple(self.say.pick(wording(one, kind, values).name) for one in found),
-            "" if status in words.NO_NEED else self.say.pick(to_do),
+            tuple(words.fault_words(one, kind, values, self.say) for one in found),
+            self.say.pick(to_do) if found and status not in words.NO_NEED else "",
         )
 
 

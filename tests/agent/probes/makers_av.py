@@ -19,7 +19,7 @@ import yaml
 from diemcau_agent.baseline import Accepted, Baseline, held_against
 from diemcau_agent.probes import camera, frame, microphone
 from diemcau_agent.probes.capture import Asked, Capture, judge
-from diemcau_agent.probes.consent import obstacle
+from diemcau_agent.probes.consent import refusal
 from diemcau_agent.probes.frame import ChildRun, device_result, run_child
 from diemcau_agent.probes.result import ProbeResult
 from diemcau_agent.probes.soundio import RATE_HZ
@@ -164,7 +164,7 @@ def _consent(
     """Windows' privacy settings in the place of the registry; the probe itself asks them."""
     module, settings = _ASKS_WINDOWS[probe]
     store = _Store(made["value"])
-    patch.setattr(module, "obstacle", lambda capability: obstacle(capability, store))
+    patch.setattr(module, "refusal", lambda capability: refusal(capability, store))
     yield module.probe(settings)
 
 

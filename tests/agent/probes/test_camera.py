@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -13,11 +14,14 @@ import av.error
 import numpy as np
 import pytest
 
+from diemcau_agent.probes import camera, listing
 from diemcau_agent.probes.camera import probe
 from diemcau_agent.probes.camera_errors import open_failure
-from diemcau_agent.probes.capture import Capture, delivered_rate
+from diemcau_agent.probes.capture import Asked, Capture, delivered_rate
+from diemcau_agent.probes.dshow import name_pattern
 from diemcau_agent.probes.frame import run_probe
 from diemcau_agent.probes.holders import programs_holding
+from diemcau_agent.probes.result import ProbeResult
 from diemcau_contract.causes import Cause
 from diemcau_contract.words import Status
 from tests.agent.probes import trees
@@ -197,13 +201,24 @@ def test_nobody_seen_is_not_nobody_there(
     assert programs_holding(tmp_path / "dev/video0", tmp_path / "proc") == held
 
 
-@pytest.mark.parametrize("url", ["Logitech BRIO", "video=Logitech BRIO"])
+def listed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let Windows list these cameras."""
+
+    def enumerated(form: str) -> list[SimpleNamespace]:
+        assert form == "dshow"
+        return [SimpleNamespace(description=name) for name in names]
+
+    monkeypatch.setattr(av, "enumerate_input_devices", enumerated)
+
+
+@pytest.mark.parametrize("url", ["Logitech", "logitech b*", "Logitech BRIO", "video=Logitech BRIO"])
 def test_directshow_is_asked_for_the_name_and_for_what_it_must_give(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    """Size and rate first, then as the camera likes; not run on Windows yet.
+    """By the whole name, as the inventory finds it; not run on Windows yet.
 
-    FFmpeg's dshow has no option for the codec: what it does not know would be dropped in silence.
+    Size and rate first, then as the camera likes: FFmpeg's dshow has no option for the codec, and
+    what it does not know would be dropped in silence.
     """
     asked: list[tuple[str, str, dict[str, str]]] = []
 
@@ -211,6 +226,7 @@ def test_directshow_is_asked_for_the_name_and_for_what_it_must_give(
         asked.append((name, how["format"], how["options"]))
         raise av.error.ArgumentError(errno.EINVAL, "no such format")
 
+    listed(monkeypatch, "OBS Virtual Camera", "Logitech BRIO", "Logitech C920")
     monkeypatch.setattr(av, "open", refuse)
     settings = {
         "format": "dshow",
@@ -220,8 +236,40 @@ def test_directshow_is_asked_for_the_name_and_for_what_it_must_give(
         "frames_per_second": 30,
     }
     result = probe(settings)
+    wanted = {"kind": "camera", "pattern": name_pattern(url)}
+    inventory = listing.probe({"format": "dshow", "devices": [wanted]})
 
     size = {"video_size": "1280x720", "framerate": "30"}
     assert [options for _, _, options in asked] == [size, {}]
     assert {(name, form) for name, form, _ in asked} == {("video=Logitech BRIO", "dshow")}
-    assert (result.status, result.causes) == ("bad", ("missing",))
+    assert (result.status, result.causes) == ("bad", ("no_frames",))
+    assert (inventory.values["found.0"], inventory.values["model.0"]) == (True, "Logitech BRIO")
+
+
+def test_a_directshow_camera_is_denied_missing_in_use_or_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In this order, as the inventory tells them; opened only where nothing stands against it."""
+    denied = ProbeResult("bad", ("denied",))
+    used = ProbeResult("in_use", ("busy",), {"held_by": "zoom.exe"})
+    opened: list[str] = []
+
+    def look(_form: str, url: str, _asked: Asked) -> ProbeResult:
+        opened.append(url)
+        return ProbeResult("ok")
+
+    monkeypatch.setattr(camera, "look", look)
+    monkeypatch.setattr(camera, "refusal", lambda _capability: denied)
+    monkeypatch.setattr(camera, "occupied", lambda _capability: used)
+    listed(monkeypatch)
+    settings = {"format": "dshow", "url": "Rally"}
+    told = [probe(settings)]
+    monkeypatch.setattr(camera, "refusal", lambda _capability: None)
+    told.append(probe(settings))
+    listed(monkeypatch, "Logitech Rally Camera")
+    told.append(probe(settings))
+    monkeypatch.setattr(camera, "occupied", lambda _capability: None)
+    told.append(probe(settings))
+
+    assert [one.causes for one in told] == [("denied",), ("missing",), ("busy",), ()]
+    assert opened == ["video=Logitech Rally Camera"]

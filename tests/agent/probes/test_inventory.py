@@ -24,7 +24,7 @@ from diemcau_agent.probes.powerscheme import (
     USB_SUBGROUP,
     scheme_power,
 )
-from diemcau_agent.probes.result import ProbeResult
+from diemcau_agent.probes.result import ProbeResult, ProbeValue
 from tests.agent.probes import trees
 
 JABRA = ExpectedDevice("microphone", "main", {"format": "system", "device": "Jabra"})
@@ -160,8 +160,10 @@ class FakeRegistry:
         return tuple(sorted({one.partition("\\")[0] for one in below if "\\" in one}))
 
 
-def _used(registry: FakeRegistry, program: str, *, stopped: int) -> None:
-    path = rf"{STORE}\webcam\NonPackaged\{program}"
+def _used(
+    registry: FakeRegistry, program: str, *, stopped: int, capability: str = "webcam"
+) -> None:
+    path = rf"{STORE}\{capability}\NonPackaged\{program}"
     registry.set("HKCU", path, "LastUsedTimeStart", 133_000_000_000_000_000)
     registry.set("HKCU", path, "LastUsedTimeStop", stopped)
 
@@ -189,19 +191,47 @@ def test_windows_says_who_uses_the_camera() -> None:
     assert consent == Consent(allowed=True, users=("zoom.exe",))
 
 
-def test_a_windows_camera_is_denied_in_use_missing_or_there(tmp_path: Path) -> None:
-    """Told apart in this order; only the last two need the system's list."""
+def test_a_windows_camera_is_denied_missing_in_use_or_there(tmp_path: Path) -> None:
+    """Told apart in this order: who uses a camera need not use this one, and none that is gone."""
     registry, ask = FakeRegistry(), Asked()
     inventory = Inventory([WEBCAM], tmp_path, ask, registry)
     assert str(inventory.look()[0].status) == "ok"
-    ask.result = ProbeResult("ok", (), {"found.0": False})
-    assert inventory.look()[0].causes == ("missing",)
     _used(registry, "C:#Zoom.exe", stopped=0)
     (used,) = inventory.look()
     assert (used.status, used.values["held_by"]) == ("in_use", "zoom.exe")
+    ask.result = ProbeResult("ok", (), {"found.0": False})
+    assert inventory.look()[0].causes == ("missing",)
+    ask.result = ProbeResult("unknown", ("crashed",))
+    assert str(inventory.look()[0].status) == "unknown"
+    assert ask.count == 4
     registry.set("HKCU", rf"{STORE}\webcam", "Value", "Deny")
     assert inventory.look()[0].causes == ("denied",)
-    assert ask.count == 2
+    assert ask.count == 4
+
+
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        ({"found.0": True}, ("in_use", ("busy",))),
+        ({"found.0": False}, ("bad", ("missing",))),
+        ({"found.0": True, "used.0": "TV"}, ("warn", ("wrong_device",))),
+    ],
+)
+def test_who_uses_a_windows_microphone_hides_nothing_that_the_list_says(
+    tmp_path: Path, listed: dict[str, ProbeValue], told: tuple[str, tuple[str, ...]]
+) -> None:
+    """The settings name programs by the kind of device only; a speaker needs no permission."""
+    registry, ask = FakeRegistry(), Asked()
+    _used(registry, "C:#Zoom.exe", stopped=0, capability="microphone")
+    ask.result = ProbeResult("ok", (), {**listed, "found.1": True})
+    speaker = ExpectedDevice("speaker", "main", {"format": "system", "device": "Jabra"})
+    found = Inventory([JABRA, speaker], tmp_path, ask, registry).look()
+
+    assert (found[0].status, found[0].causes) == told
+    assert str(found[1].status) == "ok"
+    registry.set("HKLM", rf"{STORE}\microphone", "Value", "Deny")
+    denied = Inventory([JABRA, speaker], tmp_path, ask, registry).look()
+    assert [one.causes for one in denied] == [("denied",), ()]
 
 
 def test_on_windows_the_list_of_interfaces_says_when_to_ask(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from diemcau_agent.probes import microphone
 from diemcau_agent.probes.coreaudio import find
 from diemcau_agent.probes.listing import Listed, compared, portaudio_lists
 from diemcau_agent.probes.mixer import AudioEnd
@@ -121,9 +122,9 @@ def _portaudio(*systems: tuple[str, str]) -> dict[str, list[Listed]]:
     """List by sound systems that are given by name and by what they call the one microphone."""
     devices: list[dict[str, Any]] = []
     apis: list[dict[str, Any]] = []
-    for name, microphone in systems:
+    for name, called in systems:
         devices += [
-            {"name": microphone, "max_input_channels": 1, "max_output_channels": 0},
+            {"name": called, "max_input_channels": 1, "max_output_channels": 0},
             {"name": "TV (HDMI)", "max_input_channels": 0, "max_output_channels": 2},
         ]
         numbers = [len(devices) - 2, len(devices) - 1]
@@ -150,3 +151,29 @@ def test_windows_devices_are_listed_by_their_whole_names() -> None:
 def test_without_wasapi_the_first_sound_system_is_listed() -> None:
     """Half a name is better than none."""
     assert [one.title for one in _portaudio(("MME", _CUT))["input"]] == [_CUT]
+
+
+@pytest.mark.parametrize(
+    ("name", "users", "told"),
+    [
+        ("Poly", ("zoom.exe",), ("bad", ("missing",))),
+        ("Jabra", ("zoom.exe",), ("in_use", ("busy",))),
+        ("Jabra", (), ("bad", ("muted",))),
+    ],
+)
+def test_who_uses_some_microphone_hides_no_missing_one(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    users: tuple[str, ...],
+    told: tuple[str, tuple[str, ...]],
+) -> None:
+    """The privacy settings name programs, not the microphone that they use."""
+    jabra = AudioEnd("Micro (Jabra)", muted=True, volume_ratio=1.0, users=())
+    monkeypatch.setattr(
+        microphone, "find_input", lambda pattern: jabra if pattern == "Jabra" else None
+    )
+    monkeypatch.setattr(microphone, "users_now", lambda _capability: users)
+    found = microphone.probe({"format": "system", "device": name})
+
+    assert (found.status, found.causes) == told
+    assert found.values.get("held_by") == (users[0] if told[0] == "in_use" else None)

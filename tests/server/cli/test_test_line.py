@@ -115,6 +115,23 @@ def test_equal_duties_are_said_once(recorded: Recorded, command: Command) -> Non
     assert "- Xã Bom Bo: đường truyền riêng, chiều lên. Báo nhà mạng" in duties
 
 
+def test_a_further_fault_is_told_with_its_numbers(recorded: Recorded, command: Command) -> None:
+    """A drift by both numbers, another device by its name."""
+    row = records.point("bom-bo", "Xã Bom Bo", "own_line_up", records.LOSS_ACTION, loss=0.06)
+    row["devices"] = [
+        {"kind": "camera", "role": "main", "status": "warn", "causes": ["changed"],
+         "values": {"luma": 40.5, "accepted_luma": 120.0}},
+        {"kind": "speaker", "role": "main", "status": "warn", "causes": ["wrong_device"],
+         "values": {"used": "TV HDMI"}},
+    ]  # fmt: skip
+    recorded.streams = [[("result", records.result([row]))]]
+    _, out, _ = command("test-line")
+    duties = " ".join(out.split("Ai cần làm gì")[1].split())
+
+    assert "40,5, trước 120,0" in duties
+    assert "máy đang dùng thiết bị khác (TV HDMI). Chọn lại đúng loa" in duties
+
+
 def test_the_halls_line_stands_apart(recorded: Recorded, command: Command) -> None:
     """A blank line parts it from what follows."""
     shared = copy.deepcopy(FAULTY)

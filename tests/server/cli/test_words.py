@@ -8,8 +8,11 @@ from babel.messages import mofile, pofile
 from jinja2 import Environment, nodes
 from rich.console import Console
 
-from diemcau_contract.result import PointResult
+from diemcau_contract.causes import Cause
+from diemcau_contract.messages import Value
+from diemcau_contract.result import DeviceLine, PointResult
 from diemcau_contract.result import TestResult as Result
+from diemcau_contract.words import DeviceKind, Status
 from diemcau_server import __version__
 from diemcau_server.cli.answers import Progress, Started
 from diemcau_server.cli.event_stream import MAX_EVENT_BYTES, Event, EventParser, EventTooLargeError
@@ -17,6 +20,7 @@ from diemcau_server.cli.progress import progress_view
 from diemcau_server.cli.result_table import print_result, verdict_and_cause
 from diemcau_server.speech.collation import vietnamese_key
 from diemcau_server.speech.language import LOCALE_FOLDER, speech
+from diemcau_server.speech.wording import device_words
 from tests.server.cli.conftest import Command
 from tests.server.cli.recorded import point, progress, result
 
@@ -211,6 +215,33 @@ def test_a_terminal_of_eighty_columns_names_devices_only_where_they_are_faulty()
         "Xã Bom Bo đang đo 50 % 6,1 % – …",
         "Xã Đồng Nai không trả lời – – ✗ camera bị che",
     ]
+
+
+def _seen(kind: str, status: str, **values: Value) -> DeviceLine:
+    causes = {"in_use": (Cause.BUSY,), "warn": (Cause.WRONG_DEVICE,)}.get(status, ())
+    return DeviceLine(
+        kind=DeviceKind(kind), role="main", status=Status(status), causes=causes, values=values
+    )
+
+
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        ([_seen("camera", "in_use", held_by="zoom.exe"), _seen("speaker", "ok")],
+         "• in use (zoom.exe)"),
+        ([_seen("camera", "in_use", held_by="zoom"), _seen("microphone", "in_use", held_by="zoom")],
+         "• in use (zoom)"),
+        ([_seen("camera", "in_use", held_by="obs"), _seen("microphone", "in_use", held_by="zoom")],
+         "• in use (obs, zoom)"),
+        ([_seen("codec", "in_use", held_by="call")], "• in use"),
+        ([_seen("camera", "in_use")], "• in use"),
+        ([_seen("camera", "in_use", held_by="zoom"), _seen("speaker", "warn", used="TV")],
+         "! speaker: another device is used (TV)"),
+    ],
+)  # fmt: skip
+def test_a_cell_of_devices_names_who_has_them(devices: list[DeviceLine], said: str) -> None:
+    """Each program once; a call of the codec is no program."""
+    assert device_words(devices, speech("en")) == said
 
 
 def test_catalogue_folder_is_in_the_package() -> None:
