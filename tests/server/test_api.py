@@ -22,28 +22,13 @@ from diemcau_server.web import make_app
 from diemcau_server.web.app import SECURITY_HEADERS
 from diemcau_server.web.routes import PAGES, ROUTES
 from tests.server.district import NOW, district
-from tests.server.rooms import SHORT, Rooms, coordinator_of, measuring_of
+from tests.server.rooms import SHORT, Rooms, coordinator_of
 
 TOKEN = "a-secret"  # noqa: S105  # of this test
 LOGIN = {"Authorization": f"Bearer {TOKEN}"}
 TESTS = "/api/v1/tests"
 ORDER = {"points": ["bom-bo", "dak-nhau"], "profile": "light", "asked_by": "An"}
 Api = Client[Any, Any]
-
-
-@pytest.fixture
-async def measuring(tmp_path: Path) -> AsyncIterator[MeasuringEnd]:
-    """Give a running measuring end."""
-    end = measuring_of(district(tmp_path))
-    await end.start()
-    yield end
-    await end.stop()
-
-
-@pytest.fixture
-async def rooms() -> Rooms:
-    """Give rooms that answer."""
-    return Rooms()
 
 
 @pytest.fixture

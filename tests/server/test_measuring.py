@@ -52,15 +52,6 @@ class Listener:
 
 
 @pytest.fixture
-async def measuring(tmp_path: Path) -> AsyncIterator[MeasuringEnd]:
-    """Give a running measuring end."""
-    end = measuring_of(district(tmp_path))
-    await end.start()
-    yield end
-    await end.stop()
-
-
-@pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[MeasuringEnd]:
     """Give a running measuring end of two processes."""
     end = measuring_of(district(tmp_path), processes=2)

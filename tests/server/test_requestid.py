@@ -15,8 +15,6 @@ from tests.server.test_api import (  # noqa: F401  # fixtures
     TESTS,
     Api,
     api,
-    measuring,
-    rooms,
     services,
 )
 

@@ -9,22 +9,7 @@ from diemcau_server.coordinator import Coordinator
 from diemcau_server.measuring import MeasuringEnd
 from tests.server.coordinator.runs import Kept
 from tests.server.district import district
-from tests.server.rooms import Rooms, coordinator_of, measuring_of
-
-
-@pytest.fixture
-async def measuring(tmp_path: Path) -> AsyncIterator[MeasuringEnd]:
-    """Give a running measuring end."""
-    end = measuring_of(district(tmp_path))
-    await end.start()
-    yield end
-    await end.stop()
-
-
-@pytest.fixture
-async def rooms() -> Rooms:
-    """Give rooms that answer."""
-    return Rooms()
+from tests.server.rooms import Rooms, coordinator_of
 
 
 @pytest.fixture
