@@ -19,6 +19,7 @@ from diemcau_contract.validity import (
     line_is_valid,
     losses_are_valid,
     sent_late,
+    sent_share,
     without_steps_cut_short,
 )
 from diemcau_contract.witnesses import interfaces_agree, simultaneous, together
@@ -35,6 +36,8 @@ _SHARE_OF_WARN = 0.5
 _GROUP_SHARE = 0.5
 """In a group, a quarter of the load, a queue that only all together fill stays far below."""
 _OWN_EXCESS = 2.0
+_LOAD_SLACK = 0.02
+"""A line that bore 98 % of the plan of all bore it: a sender may give up a packet or two."""
 _COUNTERS_SLACK = 0.05
 """The counters are read some milliseconds before and after the traffic."""
 
@@ -62,6 +65,9 @@ class HubDirectionFigures:
     shared: Shared = Shared.NOTHING
     offered_bits_per_second: float = 0.0
     carried_bits_per_second: float = 0.0
+    load_ratio: float | None = None
+    """Largest load that the test put on the line, as a share of the plan of all points that are
+    to take part; None where no point was to."""
     other_bits_per_second: float | None = None
     """What else crossed the hub's interfaces meanwhile, by their own counters; None: not known."""
     works_ratio: float | None = None
@@ -71,6 +77,11 @@ class HubDirectionFigures:
     say. It never decides ``shared``, and changes nothing but the confidence."""
     status: Status = Status.UNKNOWN
     """Worst status that the hub's line is to blame for; unknown where it could not be told."""
+
+    @property
+    def bore_the_plan(self) -> bool:
+        """Tell whether the test put the plan of all on the line."""
+        return _bears_the_plan(self.load_ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +102,13 @@ class Attribution:
         return self.hub.get(direction, HubDirectionFigures())
 
 
-def attribute(points: Sequence[PointEvidence], profile: Profile) -> Attribution:
-    """Compare all points of one test."""
+def attribute(points: Sequence[PointEvidence], profile: Profile, planned: int = 0) -> Attribution:
+    """Compare all points of one test.
+
+    ``planned`` are the points that are to take part in the conference; a test may be of fewer, and
+    of those some may not have joined.
+    """
+    planned = max(planned, len(points))
     points = [without_steps_cut_short(one, profile) for one in points]
     valid = [one for one in points if line_is_valid(one, profile)]
     counted = [one for one in points if losses_are_valid(one, profile)]
@@ -100,7 +116,10 @@ def attribute(points: Sequence[PointEvidence], profile: Profile) -> Attribution:
     blamed: dict[tuple[str, Direction], Place] = {}
     for direction in Direction:
         compared = _Compared(valid, direction, profile.limits, counted)
-        hub[direction] = compared.figures(proven=2 * len(valid) >= len(points))
+        hub[direction] = compared.figures(
+            proven=2 * len(valid) >= len(points),
+            load_ratio=_load_ratio(points, direction, planned),
+        )
         for one in valid:
             blamed[one.point, direction] = compared.place(one)
     return Attribution(hub, blamed, len(valid))
@@ -168,7 +187,7 @@ class _Compared:
             return Place.OWN
         return Place.HUB
 
-    def figures(self, *, proven: bool) -> HubDirectionFigures:
+    def figures(self, *, proven: bool, load_ratio: float | None) -> HubDirectionFigures:
         """Return the hub's line; ``proven`` where at least half of the points count."""
         traffic = [one for one in self._with_all.values() if one is not None]
         worst = [
@@ -176,9 +195,11 @@ class _Compared:
             for one in self._points
             if self.place(one) is Place.HUB
         ]
-        status = Status.OK if proven and traffic else Status.UNKNOWN
+        bore = _bears_the_plan(load_ratio)
+        status = Status.OK if proven and bore and traffic else Status.UNKNOWN
         if self.shared is Shared.MARGIN:
-            status = Status.WARN
+            # Where many are missing, 120 % of the others is less than the plan of all.
+            status = Status.WARN if bore else Status.BAD
         elif self.shared is not Shared.NOTHING:
             status = Status.BAD if Status.BAD in worst else Status.WARN
         elif self._cannot_tell():
@@ -187,6 +208,7 @@ class _Compared:
             shared=self.shared,
             offered_bits_per_second=sum(one.offered_bits_per_second for one in traffic),
             carried_bits_per_second=sum(one.carried_bits_per_second for one in traffic),
+            load_ratio=load_ratio,
             other_bits_per_second=self._other_traffic(traffic),
             works_ratio=self._works_ratio(),
             confirmed=self._confirmed(),
@@ -311,6 +333,35 @@ class _Compared:
             if len(found) > len(self._points) / 2 and Status.BAD not in found
         ]
         return max(good, default=None)
+
+
+def _load_ratio(
+    points: Sequence[PointEvidence], direction: Direction, planned: int
+) -> float | None:
+    """Return the most that the hub's line was loaded with, as a share of what ``planned`` bring.
+
+    Whatever a sender put on its line counts, valid or not: the hub's line had to bear it. Steps
+    above and below the plan run side by side, of the latter one after another: the least counts.
+    """
+    if not planned:
+        return None
+    rehearsal = sum(_share(one.load(direction)) for one in points)
+    beside = 0.0
+    for one in points:
+        tried = [
+            step.rate_ratio * _share(step.load(direction)) for step in one.of_kind(StepKind.MARGIN)
+        ]
+        beside += min(tried, default=0.0)
+    return max(rehearsal, beside) / planned
+
+
+def _bears_the_plan(load_ratio: float | None) -> bool:
+    return load_ratio is not None and load_ratio >= 1 - _LOAD_SLACK
+
+
+def _share(load: LoadEvidence) -> float:
+    """Return what a sender put on the line of what it was to, 0 where nothing is known of it."""
+    return sent_share(load.sender) if _traffic(load) is not None else 0.0
 
 
 def _loads(

@@ -1,15 +1,16 @@
-"""What a broken guard is called and what to do first against it (SPEC 6.2, 6.4).
+"""What kept a test from saying more: its names, and what to do first (SPEC 6.2, 6.4).
 
 The closed list of causes has one word for a PC that could not measure; its words tell which of the
 guards it was, and a hub that could not measure is not sent to a room.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from diemcau_contract.causes import Cause, Text
 from diemcau_contract.result import Finding
-from diemcau_contract.words import Status
+from diemcau_contract.words import Direction, Status
 
 _DIGITS_MAX = 4
 
@@ -150,6 +151,30 @@ def only_reserve_is_unknown(findings: Iterable[Finding]) -> bool:
     """Tell whether nothing but the steps above the plan is not known."""
     unknown = [one.rule for one in findings if one.status is Status.UNKNOWN]
     return bool(unknown) and all(rule.endswith(".margin") for rule in unknown)
+
+
+def hub_load_rule(direction: Direction) -> str:
+    """Return the rule under which findings say how much the hub's line was loaded."""
+    return f"line.{direction}.hub_load"
+
+
+def too_small_hub_load(findings: Iterable[Finding]) -> Finding | None:
+    """Return the smallest load of the hub's line that is less than the plan of all, if any is."""
+    rules = {hub_load_rule(way) for way in Direction}
+    less = [one for one in findings if one.rule in rules and one.status is Status.NOT_APPLICABLE]
+    return min(less, key=lambda one: one.value or 0.0, default=None)
+
+
+def hub_load_name(findings: Iterable[Finding]) -> Text | None:
+    """Return why the hub's line is not known: not all loaded it; None where they did."""
+    least = too_small_hub_load(findings)
+    if least is None:
+        return None
+    percent = math.floor((least.value or 0.0) * 100)
+    return Text(
+        f"mới chịu {percent} % tải kế hoạch; cần đo lại khi đủ điểm cầu",
+        f"loaded with {percent} % of the plan only; test again with all points",
+    )
 
 
 def broken_guard(findings: Iterable[Finding]) -> Finding | None:

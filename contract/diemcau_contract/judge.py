@@ -16,7 +16,9 @@ from diemcau_contract.guard_words import (
     RESERVE_ACTION,
     broken_guard,
     guard_action,
+    hub_load_rule,
     only_reserve_is_unknown,
+    too_small_hub_load,
 )
 from diemcau_contract.line_rules import Measure, clearly_bad, measures
 from diemcau_contract.messages import HostState
@@ -53,7 +55,7 @@ def judge(
     evidence: PointEvidence, profile: Profile, attribution: Attribution = _NO_ATTRIBUTION
 ) -> PointVerdict:
     """Judge one point by ``profile``; ``attribution`` says whose line a fault of the line is."""
-    findings = tuple(_findings(evidence, profile))
+    findings = tuple(_findings(evidence, profile, attribution))
     verdict = _verdict(findings)
     if verdict in _USABLE and evidence.complete and not evidence.margin_told:
         findings += tuple(_margin_owed())
@@ -79,7 +81,9 @@ def worst(verdicts: list[Verdict]) -> Verdict:
     return next((verdict for verdict in order if verdict in verdicts), Verdict.UNKNOWN)
 
 
-def _findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
+def _findings(
+    evidence: PointEvidence, profile: Profile, attribution: Attribution
+) -> Iterator[Finding]:
     yield _flag("agent.answered", evidence.agent_answered)
     if not evidence.agent_answered:
         return
@@ -87,6 +91,7 @@ def _findings(evidence: PointEvidence, profile: Profile) -> Iterator[Finding]:
     if evidence.udp_answered:
         yield from guard_findings(evidence, profile)
         yield from _line_findings(evidence, profile)
+        yield from _hub_load_findings(attribution)
     yield from _device_findings(evidence)
 
 
@@ -157,6 +162,19 @@ def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Find
                 rule=f"line.{direction}.margin", status=status, value=traffic.loss_ratio,
                 limit=limits.loss_ratio.bad, unit="ratio",
             )  # fmt: skip
+
+
+def _hub_load_findings(attribution: Attribution) -> Iterator[Finding]:
+    """How much the hub's line was loaded beside this point: no fault of the room, never judged."""
+    for direction in Direction:
+        figures = attribution.figures(direction)
+        if figures.load_ratio is None:
+            continue
+        status = Status.OK if figures.bore_the_plan else Status.NOT_APPLICABLE
+        yield Finding(
+            rule=hub_load_rule(direction), status=status, value=figures.load_ratio, limit=1.0,
+            unit="ratio",
+        )  # fmt: skip
 
 
 def _margin_owed() -> Iterator[Finding]:
@@ -320,7 +338,8 @@ def _confidence(
     """High: whole test, valid, intervals clear of limits; low: cut short; medium: one is not.
 
     A hub line that second witnesses confirm needs no clear interval of each point: what all lost is
-    one sample of one queue. One that they contradict counts one less.
+    one sample of one queue. One that they contradict counts one less. A hub line that was not
+    loaded with all may yet take this point's packets: never high.
     """
     if not evidence.agent_answered or evidence.udp_answered is False:
         return Confidence.HIGH
@@ -328,6 +347,7 @@ def _confidence(
         return Confidence.LOW
     unknown = any(finding.status is Status.UNKNOWN for finding in findings)
     unclear = _straddles(evidence, profile) and not confirmed
+    unclear |= too_small_hub_load(findings) is not None
     if confirmed is False and (unknown or unclear):
         return Confidence.LOW
     if unknown or unclear or confirmed is False:

@@ -66,6 +66,11 @@ def sent_whole(sender: SenderStatistics | None, profile: Profile) -> bool:
     return sender is None or _not_sent_ratio(sender) <= profile.guards.local_drop_ratio
 
 
+def sent_share(sender: SenderStatistics | None) -> float:
+    """Return which share of its packets a sender sent; all where it gave no account."""
+    return 1.0 if sender is None else 1.0 - _not_sent_ratio(sender)
+
+
 def without_steps_cut_short(evidence: PointEvidence, profile: Profile) -> PointEvidence:
     """Return ``evidence`` without what steps beside the rehearsal say where not all was sent."""
 

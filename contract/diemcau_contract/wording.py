@@ -79,6 +79,14 @@ def hub_advice(
             "Mất gói như nhau ở mọi tải: báo nhà mạng kiểm tra đường truyền hội trường.",
             "The loss is the same at any load: have the carrier check the hall's line.",
         )
+    if shared == {Shared.MARGIN} and not all(one.bore_the_plan for one in full.values()):
+        least = min(one.load_ratio or 0.0 for one in full.values())
+        return numbers, Text(
+            f"Chưa đủ điểm cầu vào mà ở {least * 100:.0f} % tải kế hoạch đã mất gói: giảm tốc độ "
+            "mọi điểm cầu, hoặc xin nâng băng thông đường truyền hội trường.",
+            f"At {least * 100:.0f} % of the plan, with points missing, it loses already: lower all "
+            "points' bit rate, or raise the hall's bandwidth.",
+        )
     if shared == {Shared.MARGIN}:
         return numbers, Text(
             "Đủ cho phiên họp nhưng không còn dự phòng 20 %: không dùng đường truyền cho việc khác "

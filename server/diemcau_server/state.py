@@ -71,6 +71,8 @@ class JudgedHubLine:
 
     judged_at: datetime
     line: HubLine
+    points: int
+    """Points of that test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,7 @@ class Board:
         if result is None:
             return
         judged_at = test_end(result)
-        self.hub_lines[hub] = JudgedHubLine(judged_at, result.hub_line)
+        self.hub_lines[hub] = newer_hub_line(self.hub_lines.get(hub), result)
         for one in result.points:
             record = self.records.get(PointKey(hub, one.point))
             if record is not None:
@@ -439,6 +441,17 @@ def judged_of(test: str, result: PointResult, judged_at: datetime) -> Judged:
         test, judged_at, result.verdict, result.cause, action, result.line, result.devices,
         in_the_way,
     )  # fmt: skip
+
+
+def newer_hub_line(known: JudgedHubLine | None, result: TestResult) -> JudgedHubLine:
+    """Return what is known of a hub's line after one more test.
+
+    One of fewer points that could not tell leaves standing what a larger one has found: a room that
+    is tried again alone says nothing of the line of all.
+    """
+    newer = JudgedHubLine(test_end(result), result.hub_line, len(result.points))
+    untold = newer.line.verdict is Verdict.UNKNOWN
+    return known if known is not None and untold and newer.points < known.points else newer
 
 
 _SILENT_ACTION = Text(

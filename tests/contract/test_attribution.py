@@ -201,6 +201,78 @@ def test_a_hub_line_without_reserve_is_a_warning() -> None:
     assert attribute(points, PROFILE).figures(UP).status is Status.WARN
 
 
+def missing(number: int) -> list[PointEvidence]:
+    """Return points that were asked and took no part."""
+    return [
+        PointEvidence(f"m{one}", f"m{one}", agent_answered=False, udp_answered=None)
+        for one in range(number)
+    ]
+
+
+ABOVE = step(0.0, together=8, ratio=1.2)
+
+
+@pytest.mark.parametrize(
+    ("away", "planned", "margin", "load_ratio", "status"),
+    [
+        (0, 0, (), 1.0, Status.OK),
+        (1, 0, (), 0.889, Status.UNKNOWN),
+        (1, 0, (ABOVE,), 1.067, Status.OK),
+        (2, 0, (ABOVE,), 0.96, Status.UNKNOWN),
+        (0, 16, (ABOVE,), 0.6, Status.UNKNOWN),
+    ],
+    ids=["all", "one away", "made up at 120 %", "not made up", "half of the hall's points asked"],
+)
+def test_a_hub_line_that_not_all_loaded_is_not_called_good(
+    away: int, planned: int, margin: Sequence[StepEvidence], load_ratio: float, status: Status
+) -> None:
+    """Who did not join will join the conference: 120 % of the others stand for one in six."""
+    there = district([load()] * 8, [step(0.0)] * 8, *margin)
+    attribution = attribute([*there, *missing(away)], PROFILE, planned)
+    said = judge(there[0], PROFILE, attribution)
+
+    assert attribution.figures(UP).load_ratio == pytest.approx(load_ratio, abs=0.001)
+    assert attribution.figures(UP).status is status
+    assert said.verdict is Verdict.READY
+    told = [one for one in said.findings if one.rule == "line.up.hub_load"]
+    assert [one.value for one in told] == [attribution.figures(UP).load_ratio]
+    assert said.confidence is (Confidence.HIGH if status is Status.OK else Confidence.MEDIUM)
+
+
+def test_what_did_not_go_out_did_not_load_the_hub_line() -> None:
+    """A sender that gave up a third of its packets counts for two thirds; a bad line for all."""
+    points = district([load(0.1), *[load()] * 7], [step(0.0)] * 8)
+    cut = replace(SENDER, packets_sent=2000, send_errors=1000)
+    points[1] = replace(points[1], up=replace(points[1].up, sender=cut))
+
+    assert attribute(points, PROFILE).figures(UP).load_ratio == pytest.approx((7 + 2 / 3) / 8)
+
+
+def test_a_point_tried_below_the_plan_counts_as_little_as_it_was_tried_at() -> None:
+    """Four at 120 % beside one at 75 and then 50 % are less than the five of the rehearsal."""
+    below = (step(0.0, ratio=0.75), step(0.0, ratio=0.5))
+    points = [
+        point("p0", load(0.1), step(0.1), *below),
+        *[point(f"p{number}", load(), step(0.0), ABOVE) for number in range(1, 5)],
+    ]
+
+    assert attribute(points, PROFILE).figures(UP).load_ratio == pytest.approx((4 * 1.2 + 0.5) / 5)
+    assert attribute(points[:1], PROFILE).figures(UP).load_ratio == 1.0
+
+
+def test_a_hub_line_that_fails_at_less_than_the_plan_of_all_is_bad() -> None:
+    """Eight at 120 % are 80 % of twelve: what fails there is no question of reserve."""
+    above = step(0.08, 0.1, together=8, ratio=1.2)
+    points = [*district([load()] * 8, [step(0.0)] * 8, above), *missing(4)]
+    attribution = attribute(points, PROFILE)
+    said = judge(points[0], PROFILE, attribution)
+
+    assert attribution.figures(UP).status is Status.BAD
+    assert (said.verdict, said.cause) == (Verdict.DEGRADED, Cause.HUB_LINE_UP)
+    assert "ở 80 % tải kế hoạch đã mất gói" in said.action.vi
+    assert "At 80 % of the plan, with points missing, it loses already" in said.action.en
+
+
 def test_an_own_line_without_reserve_is_its_own_warning() -> None:
     """Only one point is bad at 120 %."""
     points = district([load()] * 8, [step(0.0)] * 8, step(0.0, together=8, ratio=1.2))

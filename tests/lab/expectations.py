@@ -60,7 +60,7 @@ def _from_truth(scenario: Scenario, number: int, profile: Profile, realised: Rea
         return special
     own = {way: list(_own(scenario, number, way, profile, realised)) for way in ("up", "down")}
     hub = {way: list(_hub(scenario, number, way, profile, realised)) for way in ("up", "down")}
-    trip = [_round_trip(scenario, number, profile)]
+    trip = [_round_trip(scenario, number, profile, realised)]
     measures = [*own["up"], *own["down"], *hub["up"], *hub["down"], *trip]
     low = _worst([(one.low, one.limit) for one in measures])
     high = _worst([(one.high, one.limit) for one in measures])
@@ -107,7 +107,8 @@ def _short(scenario: Scenario, number: int, direction: str, profile: Profile) ->
 def _hub(
     scenario: Scenario, number: int, direction: str, profile: Profile, realised: Realised
 ) -> Iterator[Measure]:
-    way = _as_carried(getattr(scenario.hub_line, direction), scenario)
+    carrying = _carrying(scenario, direction, profile, realised)
+    way = _as_carried(getattr(scenario.hub_line, direction), scenario, carrying)
     passed = realised.get((number, direction))
     loss = None
     if passed and passed.sent:
@@ -115,20 +116,30 @@ def _hub(
     yield from _measures(way, pace_of(profile, direction), profile, loss)
 
 
-def _as_carried(hub: Way, scenario: Scenario) -> Way:
+def _carrying(scenario: Scenario, direction: str, profile: Profile, realised: Realised) -> int:
+    """Count those who carry traffic over the hub's line: not who is blocked or killed.
+
+    Whether a busy PC takes part is known by what it really sent.
+    """
+    away = {fault.point for fault in scenario.faults if isinstance(fault, KillAgent)}
+    planned = pace_of(profile, direction).packets_per_second * _SECONDS
+    for fault in scenario.faults:
+        passed = realised.get((fault.point, direction))
+        sent = passed.sent if passed else 0
+        if isinstance(fault, BusyPc) and realised and sent < planned / 2:
+            away.add(fault.point)
+    numbers = range(1, scenario.points + 1)
+    return sum(one not in away and not scenario.line(one).udp_blocked for one in numbers)
+
+
+def _as_carried(hub: Way, scenario: Scenario, carrying: int) -> Way:
     """Return the hub's line as wide as those find it who carry traffic over it.
 
-    Who is blocked or killed leaves them the room that the plan had for all.
+    Who does not leaves them the room that the plan had for all.
     """
-    killed = {fault.point for fault in scenario.faults if isinstance(fault, KillAgent)}
-    carrying = [
-        number
-        for number in range(1, scenario.points + 1)
-        if number not in killed and not scenario.line(number).udp_blocked
-    ]
     if hub.rate_ratio is None or not carrying:
         return hub
-    wider = hub.rate_ratio * scenario.points / len(carrying)
+    wider = hub.rate_ratio * scenario.points / carrying
     return hub.model_copy(update={"rate_ratio": wider})
 
 
@@ -197,9 +208,14 @@ def _frames(
     return bottom, min(1.0, max(late, high * (1 + _NEAR_RATIO) + spread))
 
 
-def _round_trip(scenario: Scenario, number: int, profile: Profile) -> Measure:
+def _round_trip(scenario: Scenario, number: int, profile: Profile, realised: Realised) -> Measure:
     line = scenario.line(number)
-    hub = (_as_carried(way, scenario) for way in (scenario.hub_line.up, scenario.hub_line.down))
+    hub = (
+        _as_carried(
+            getattr(scenario.hub_line, way), scenario, _carrying(scenario, way, profile, realised)
+        )
+        for way in ("up", "down")
+    )
     ways = (line.up, line.down, *hub)
     delay = sum(way.delay_seconds for way in ways)
     queues = [_queue(way) for way in ways]

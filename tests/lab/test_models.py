@@ -12,7 +12,7 @@ from tests.lab.expectations import expected_of
 from tests.lab.many import PROFILE
 from tests.lab.naming import Named, NamingWatch
 from tests.lab.relay import QUEUE_PACKETS, RelayDirection
-from tests.lab.scenarios import Pace, Scenario, Way, Ways, line_of, named_scenarios
+from tests.lab.scenarios import BusyPc, Pace, Scenario, Way, Ways, line_of, named_scenarios
 from tests.lab.shapes import BurstLoss, Shape
 from tests.lab.truth import Passed, Sample, rehearsal
 
@@ -178,6 +178,20 @@ def test_who_carries_nothing_leaves_the_hub_room_for_the_others() -> None:
     assert expected_of(all_carry, 2, PROFILE).verdict is Verdict.NOT_READY
     assert not expected_of(all_carry, 2, PROFILE).near
     assert expected_of(blocked, 2, PROFILE).near
+
+
+def test_a_busy_pc_that_did_not_join_leaves_the_hub_room() -> None:
+    """Whether it took part is known by what it sent."""
+    short = Ways(up=Way(rate_ratio=0.87, queue_seconds=0.3))
+    busy = BusyPc(kind="busy_pc", point=5)
+    scenario = Scenario(name="busy", points=5, hub_line=short, faults=(busy,))
+    sent = round(PACE.packets_per_second * 15)
+    clean = {(one, "up"): Passed(sent, sent, own_lost=0) for one in range(1, 5)}
+    lossy = {(one, "up"): Passed(sent, round(0.87 * sent), own_lost=0) for one in range(1, 6)}
+
+    said = expected_of(scenario, 1, PROFILE, lossy)
+    assert (said.verdict, said.near) == (Verdict.NOT_READY, False)
+    assert expected_of(scenario, 1, PROFILE, clean).near
 
 
 def test_a_name_is_awaited_from_the_first_own_step_that_can_see_the_fault() -> None:

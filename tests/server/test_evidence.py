@@ -193,11 +193,19 @@ def test_too_few_valid_points_leave_the_hub_line_unknown(silent: int) -> None:
 
 
 def test_one_silent_point_does_not_hide_a_good_hub_line() -> None:
-    """The others carried their load; a shortened test does not call it ready."""
-    points = [judged(whole("a")), judged(whole("b")), judged(PointRecord("x", "X"))]
+    """120 % of the others made up for it; without that, or in a shortened test, it is not ready."""
+    silent, names = judged(PointRecord("x", "X")), [f"p{number}" for number in range(8)]
+    tried = [judged(whole(name)) for name in names]
+    hub = {2: HubFigures(up=traffic(), down_sender=sender(), end=END)}
+    untried = [
+        judged(whole(name, hub=hub, steps={number: whole().steps[number] for number in (1, 2)}))
+        for name in names
+    ]
 
-    assert shared_line(*points).verdict is Verdict.READY
-    assert shared_line(*points, complete=False).verdict is Verdict.UNKNOWN
+    assert shared_line(*tried, silent).verdict is Verdict.READY
+    assert shared_line(*tried, silent, complete=False).verdict is Verdict.UNKNOWN
+    assert shared_line(*untried, silent).verdict is Verdict.UNKNOWN
+    assert shared_line(*untried).verdict is Verdict.READY
 
 
 def test_groups_and_margin_become_evidence_of_their_steps() -> None:

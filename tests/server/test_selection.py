@@ -55,6 +55,16 @@ def test_named_points_win_over_the_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("points", "planned"), [(None, 2), (("bom-bo",), 2), (("phu-son", "bom-bo"), 3)]
+)
+def test_the_hub_line_is_planned_for_all_of_the_session(
+    tmp_path: Path, points: tuple[str, ...] | None, planned: int
+) -> None:
+    """One room that is tried again stands for no other; one more than usual is one more."""
+    assert chosen(tmp_path, points=points).planned == planned
+
+
+@pytest.mark.parametrize(
     ("wanted", "code", "near", "sentence"),
     [
         (

@@ -13,7 +13,7 @@ from diemcau_server.capacity import LineCapacity
 from diemcau_server.figures import ProbeTotals
 from diemcau_server.state import VERDICT_VALID_SECONDS, Board, PointKey, PointView, Restored
 from tests.server.district import FILE, district, hello_of
-from tests.server.reports import BOOT, NOW, ended_test, line, report, small_config
+from tests.server.reports import BOOT, NOW, ended_test, full_test, line, report, small_config
 
 KEY = PointKey("bu-dang", "bom-bo")
 LATER = NOW + timedelta(seconds=30)
@@ -149,6 +149,19 @@ def test_the_time_of_the_last_test_stays(board: Board) -> None:
     board.test_ended("bu-dang", ["bom-bo"], ended_test(Verdict.READY))
     shown = view(board, VERDICT_VALID_SECONDS + 60)
     assert (shown.judged, shown.judged_at) == (None, NOW + timedelta(seconds=20))
+
+
+def test_a_room_tried_again_says_nothing_of_the_hub_line(board: Board) -> None:
+    """What a test of all has found stands, until one of as many says that it cannot tell."""
+    whole, again = full_test(), ended_test(Verdict.READY)
+    both = [*whole.points, whole.points[0].model_copy(update={"point": "dak-nhau"})]
+    whole = whole.model_copy(update={"points": tuple(both)})
+    found = []
+    for result in (whole, again, again.model_copy(update={"points": whole.points}), full_test()):
+        board.test_ended("bu-dang", ["bom-bo"], result)
+        found.append(board.hub_lines["bu-dang"].line.verdict)
+
+    assert found == [Verdict.READY, Verdict.READY, Verdict.UNKNOWN, Verdict.READY]
 
 
 def test_the_watch_alone_never_says_ready(board: Board) -> None:

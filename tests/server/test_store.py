@@ -55,7 +55,7 @@ async def test_the_last_verdict_on_the_hubs_line_comes_back(store: Store) -> Non
     for result in (newer, older):
         await store.save_test(result, {})
     ended_at = NOW + timedelta(hours=1, seconds=20)
-    assert await store.hub_lines() == {"bu-dang": JudgedHubLine(ended_at, newer.hub_line)}
+    assert await store.hub_lines() == {"bu-dang": JudgedHubLine(ended_at, newer.hub_line, 1)}
 
 
 async def test_a_test_comes_back_as_it_was(store: Store) -> None:

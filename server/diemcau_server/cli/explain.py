@@ -38,6 +38,7 @@ _RULES: Final[Mapping[str, str]] = {
     "reorder": mark("reordered packets"),
     "late_frames": mark("late frames"),
     "margin": mark("packet loss at 120 % of the plan"),
+    "hub_load": mark("load of the hub line beside it, of the plan of all"),
     "capacity": mark("capacity (RFC 9097)"),
     "capacity_at_least": mark("capacity, at least"),
     "line.path_mtu": mark("largest packet of the path"),

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diemcau_contract.causes import WORDING, Cause, action
-from diemcau_contract.guard_words import guard_name
+from diemcau_contract.guard_words import guard_name, hub_load_name
 from diemcau_contract.result import PointResult, TestResult
 from diemcau_contract.value_words import changes
 from diemcau_contract.words import Direction, Status, Verdict
@@ -185,12 +185,15 @@ def _cause_words(point: PointResult, cause: Cause, say: Speech) -> str:
 
 
 def _hub_cause_words(result: TestResult, cause: Cause, say: Speech) -> str:
-    """Return what is in the way of the hub's line; of a hub that could not measure, its guard."""
+    """Return what is in the way of the hub's line: its guard, or too few that loaded it."""
     if cause is Cause.UNKNOWN:
         names = Counter(guard_name(cause, point.findings) for point in result.points)
         name, count = names.most_common(1)[0] if names else (None, 0)
         if name is not None and 2 * count >= len(result.points):
             return say.pick(name)
+        loaded = hub_load_name(one for point in result.points for one in point.findings)
+        if loaded is not None:
+            return say.pick(loaded)
     return cause_name(cause, say)
 
 

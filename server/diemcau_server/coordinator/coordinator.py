@@ -257,6 +257,7 @@ class Coordinator:
                 points=chosen.points,
                 session=chosen.session,
                 profile=chosen.profile,
+                planned=chosen.planned,
                 steps=steps,
                 asked_by=asked_by,
                 started_at=now,

@@ -37,6 +37,8 @@ class TestOrder:
     points: tuple[Chosen, ...]
     session: str | None
     profile: Profile
+    planned: int
+    """Points that are to take part in the conference."""
     steps: StepsOfTest
     asked_by: str
     started_at: datetime
@@ -119,7 +121,7 @@ class Gathered:
         """Judge all points and the hub's line."""
         order = self._order
         evidence = [self.evidence(one) for one in self.points.values()]
-        attribution = attribute(evidence, order.profile)
+        attribution = attribute(evidence, order.profile, order.planned)
         judged = [JudgedPoint(one, judge(one, order.profile, attribution)) for one in evidence]
         points = tuple(self._point_result(one) for one in judged)
         return TestResult(

@@ -46,6 +46,8 @@ class Selection:
     points: tuple[Chosen, ...]
     session: str | None
     profile: Profile
+    planned: int
+    """Points that are to take part in the conference; those that are tested may be fewer."""
 
 
 def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
@@ -57,10 +59,8 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
     request = _with_ids(config, request)
     hub = _hub(config, request)
     session = _session(config, hub, request.session, now)
-    wanted = request.points
-    if wanted is None and session is not None:
-        wanted = session.points
-    points = _named(hub, wanted) if request.points is not None else _usual(hub, wanted, now)
+    usual = _usual(hub, session.points if session else None, now)
+    points = usual if request.points is None else _named(hub, request.points)
     if not points:
         raise SelectionError(
             "invalid",
@@ -71,7 +71,8 @@ def select(config: ServerConfig, request: Wanted, now: datetime) -> Selection:
         )
     profile = _profile(config, request.profile, session)
     chosen = tuple(Chosen(point.id, point.name) for point in points)
-    return Selection(hub.id, chosen, session.id if session else None, profile)
+    planned = len({point.id for point in (*usual, *points)})
+    return Selection(hub.id, chosen, session.id if session else None, profile, planned)
 
 
 def check_bound(most_bits_per_second: float, chosen: Selection, *, quick: bool) -> None:

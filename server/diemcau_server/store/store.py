@@ -16,7 +16,15 @@ from diemcau_contract.messages import Report
 from diemcau_contract.result import TestResult
 from diemcau_server.capacity import LineCapacity
 from diemcau_server.errors import StoreError
-from diemcau_server.state import Judged, JudgedHubLine, PointKey, Restored, judged_of, test_end
+from diemcau_server.state import (
+    Judged,
+    JudgedHubLine,
+    PointKey,
+    Restored,
+    judged_of,
+    newer_hub_line,
+    test_end,
+)
 from diemcau_server.store import tables
 from diemcau_server.store.capacities import capacity_of, capacity_row
 from diemcau_server.store.engine import open_engine
@@ -162,8 +170,8 @@ class Store:
     async def hub_lines(self) -> dict[str, JudgedHubLine]:
         """Return the last verdict on each hub's own line."""
         found: dict[str, JudgedHubLine] = {}
-        for result in await self._recent_results():
-            found.setdefault(result.hub, JudgedHubLine(test_end(result), result.hub_line))
+        for result in reversed(await self._recent_results()):
+            found[result.hub] = newer_hub_line(found.get(result.hub), result)
         return found
 
     async def count(self, table: Table) -> int:

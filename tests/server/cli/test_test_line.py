@@ -145,6 +145,26 @@ def test_the_halls_line_stands_apart(recorded: Recorded, command: Command) -> No
     assert before[-3] == ""
 
 
+def test_a_halls_line_that_not_all_loaded_says_so(recorded: Recorded, command: Command) -> None:
+    """With the smallest share of the plan of all that it bore, rounded down."""
+    shared = copy.deepcopy(FAULTY)
+    shared["hub_line"] |= {"verdict": "unknown", "cause": "unknown"}
+    for row, share in zip(shared["points"], (0.958, 0.79999, 0.9, 1.2, None), strict=True):
+        if share is not None:
+            status = "ok" if share >= 1 else "not_applicable"
+            row["findings"].append(
+                {"rule": "line.up.hub_load", "status": status, "value": share, "limit": 1.0,
+                 "unit": "ratio"}
+            )  # fmt: skip
+    recorded.streams = [[("result", shared)]]
+    _, out, _ = command("test-line", "--explain")
+
+    assert (
+        "Đường truyền hội trường: ? chưa rõ: mới chịu 79 % tải kế hoạch; cần đo lại khi đủ điểm cầu"
+    ) in out
+    assert "line.up.hub_load" not in out
+
+
 def test_piped_lines_end_without_blanks(recorded: Recorded, command: Command) -> None:
     """What goes into a file is not filled up to the table's width."""
     recorded.streams = [FULL]
