@@ -145,6 +145,19 @@ def test_the_same_loss_for_everybody_at_any_load_is_the_hub_line() -> None:
     assert set(causes(points).values()) == {Cause.HUB_LINE_UP}
 
 
+def test_a_fault_of_its_own_beside_it_hides_no_loss_of_all() -> None:
+    """Of four points one is short as well; the others' intervals have a value in common."""
+    losses = [0.10, 0.14, 0.142, 0.4]
+    few = 840
+    points = district(
+        [load(loss, packets=few) for loss in losses],
+        [step(loss, together=1) for loss in losses],
+    )
+
+    assert shared(points) is Shared.LOSS
+    assert list(causes(points).values()) == [*[Cause.HUB_LINE_UP] * 3, Cause.OWN_LINE_UP]
+
+
 def test_a_point_whose_clock_was_set_is_a_witness_of_losses() -> None:
     """Its delays say nothing, its counts do: of four equal losses one is missing otherwise."""
     points = district([load(0.03)] * 4, [step(0.03, together=1)] * 4)

@@ -243,18 +243,27 @@ def _causes(
     trip: list[Measure],
     verdict: Verdict,
 ) -> tuple[Cause | None, ...]:
-    """Return the causes that explain ``verdict``; the round trip alone names no direction."""
+    """Return the causes that explain ``verdict``; the round trip alone names no direction.
+
+    A direction that only may be as bad as that may be named or not.
+    """
     if verdict is Verdict.READY:
         return (None,)
     causes: list[Cause] = []
     for name, sides in (("own_line", own), ("hub_line", hub)):
-        ways = [
-            way
-            for way, measures in sides.items()
-            if _worst([(one.high, one.limit) for one in measures]) is verdict
+        sure, possible = (
+            {
+                way
+                for way, measures in sides.items()
+                if _worst([(getattr(one, bound), one.limit) for one in measures]) is verdict
+            }
+            for bound in ("low", "high")
+        )
+        causes += [
+            Cause(name if len(ways) == 2 else f"{name}_{min(ways)}")
+            for ways in {frozenset(possible), *(frozenset({way}) for way in possible)}
+            if ways and sure <= ways
         ]
-        if ways:
-            causes.append(Cause(name if len(ways) == 2 else f"{name}_{ways[0]}"))
     if not causes and _worst([(one.high, one.limit) for one in trip]) is verdict:
         causes = [Cause.OWN_LINE, Cause.OWN_LINE_UP, Cause.OWN_LINE_DOWN]
     return tuple(causes)

@@ -160,6 +160,16 @@ def test_expectation_of_one_line(way: Way, verdict: Verdict, *, near: bool) -> N
         assert expected.verdict is verdict
 
 
+def test_a_direction_that_may_be_bad_may_be_named_or_not() -> None:
+    """What is surely bad must be named, with or without what is near its limit."""
+    bad, near = Way(loss_ratio=0.05), Way(loss_ratio=0.0101)
+    ways = Ways(up=near, down=bad)
+    scenario = Scenario(name="x", points=4, lines={1: ways, 2: Ways(up=bad, down=bad)})
+
+    assert set(expected_of(scenario, 1, PROFILE).causes) == {Cause.OWN_LINE_DOWN, Cause.OWN_LINE}
+    assert expected_of(scenario, 2, PROFILE).causes == (Cause.OWN_LINE,)
+
+
 def test_real_loss_replaces_the_expected_one() -> None:
     """What the counters saw decides, and names the line that lost it."""
     scenario = Scenario(name="x", points=4)
