@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -91,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     asked = wanted_language(given, os.environ)
     language: Language = asked or "vi"
     _speak_utf8()
+    _find_session(os.environ)
     try:
         parsed = _parse(given, language)
         _show_faults(language)
@@ -101,6 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _find_session(environment: MutableMapping[str, str]) -> None:
+    """Name the user's session where nobody has: a unit of the system, sudo, ssh into a room.
+
+    Sound server and settings stand where pam_systemd(8) would have said.
+    """
+    if sys.platform == "linux":
+        environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
 
 
 def default_config(environment: Mapping[str, str]) -> Path:

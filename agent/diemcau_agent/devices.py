@@ -52,6 +52,13 @@ class ExpectedDevice:
         return None if pattern is None else str(pattern)
 
 
+def silenced(device: ExpectedDevice) -> ExpectedDevice:
+    """Return the device; a speaker so that its probe plays nothing."""
+    if device.kind != "speaker":
+        return device
+    return replace(device, source={**device.source, "silent": True})
+
+
 Ask = Callable[[str, list[ExpectedDevice]], ProbeResult]
 """Asks the system's libraries for devices of a form; see ``probes.listing``."""
 

@@ -33,11 +33,8 @@ from diemcau_contract.topics import ROOT
 from diemcau_line.clock import sync_state
 
 _WINDOWS: Final = sys.platform == "win32"
-_START: Final = (
-    "schtasks /run /tn diemcau-agent" if _WINDOWS else "systemctl --user start diemcau-agent"
-)
-_UNIT: Final = "systemctl --user cat diemcau-agent | grep -E '^(Private|Protect|ReadWritePaths)'"
-"""Shows the lines that put it there; the unit that ``diemcau init`` writes has none of them."""
+_UNIT: Final = "systemctl cat 'diemcau-agent@*' | grep PrivateUsers"
+"""Shows the line that put it there; the unit that ``diemcau init`` writes has none."""
 _OPEN_UDP: Final = (
     'netsh advfirewall firewall add rule name="diemcau" dir=out action=allow protocol=UDP '
     "remoteport={port}"
@@ -76,7 +73,9 @@ def show_doctor(
 def agent_needs(status: AgentStatus | None) -> Iterator[Need]:
     """Say whether the agent runs, and whether its UDP packets come back from the hub."""
     running = status is not None and status.running
-    yield Need("agent", Text("Agent đang chạy", "The agent runs"), running, mend=_START)
+    unit = f"sudo systemctl start diemcau-agent@{user_name()}"
+    mend = "schtasks /run /tn diemcau-agent" if _WINDOWS else unit
+    yield Need("agent", Text("Agent đang chạy", "The agent runs"), running, mend=mend)
     yield hub_need(status)
     name = Text("Gói UDP đến huyện và quay về", "UDP to the hub and back")
     line = status.line if status is not None and running else None

@@ -30,9 +30,9 @@ _AUDIO: Final = ("microphone", "speaker")
 _INSTALLED_FILE: Final = (
     r"C:\ProgramData\diemcau\point\agent.yaml"
     if sys.platform == "win32"
-    else "~/diemcau/agent.yaml"
+    else "/var/lib/diemcau/point/agent.yaml"
 )
-"""Where deploy/windows/install.ps1 and deploy/systemd/diemcau-agent.service have it."""
+"""Where deploy/windows/install.ps1 and deploy/systemd/diemcau-agent@.service have it."""
 
 
 def pc_needs(devices: Iterable[ExpectedDevice] | None, file: Path | None) -> list[Need]:
@@ -151,8 +151,9 @@ def _server_need(environment: Mapping[str, str]) -> Need:
             except OSError:
                 continue
             return Need("sound", name, there=True, detail=same(str(path)))
-    if "XDG_RUNTIME_DIR" not in environment:
-        detail = Text("agent không chạy trong phiên người dùng", "not run in a user's session")
+    session = environment.get("XDG_RUNTIME_DIR")
+    if session is None or not Path(session).is_dir():
+        detail = Text("người dùng này chưa có phiên làm việc", "this user has no session")
         mend = f"sudo loginctl enable-linger {user_name()}"
         return Need("sound", name, there=False, detail=detail, mend=mend)
     detail = Text("không trả lời", "does not answer")

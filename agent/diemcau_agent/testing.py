@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from diemcau_agent.boot import Boot
 from diemcau_agent.config import AgentConfig
-from diemcau_agent.devices import inventory
+from diemcau_agent.devices import inventory, silenced
 from diemcau_agent.errors import LinkDownError
 from diemcau_agent.link import Link
 from diemcau_agent.onetest import News, Notice, OneTest, Outcome
@@ -164,8 +164,9 @@ class TestDesk:
         await current.settled.wait()
         openings = self._config.openings()
         asked_by = f"hub: {command.asked_by}"
+        devices = [silenced(one) if command.silent else one for one in self._config.devices]
         found = await check_room(
-            self._config.devices, self._host_settings(), openings, asked_by,
+            devices, self._host_settings(), openings, asked_by,
             look_at_choice=inventory,
         )  # fmt: skip
         self._on_opened(one for one in found.devices if Cause.SWITCHED_OFF not in one.causes)

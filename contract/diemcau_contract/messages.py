@@ -246,6 +246,8 @@ class TestOpen(_Frozen):
     up: TrafficPlan
     down: TrafficPlan
     check_devices: bool = True
+    silent: bool = False
+    """No speaker plays; those results are ``not_applicable`` with ``quiet_hours``."""
 
 
 class TestStep(_Frozen):

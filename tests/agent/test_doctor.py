@@ -86,11 +86,12 @@ def test_each_lack_of_a_linux_pc_has_the_command_that_mends_it(
 
 
 def test_outside_of_a_session_it_says_so(tmp_path: Path) -> None:
-    """A system service has no sound: the user's session must outlive the login."""
-    need = by_key(linux_needs(tmp_path, {}, with_sound=True))["sound"]
+    """Without one there is no sound: the user's session must outlive the login."""
+    for session in ({}, {"XDG_RUNTIME_DIR": str(tmp_path / "gone")}):
+        need = by_key(linux_needs(tmp_path, session, with_sound=True))["sound"]
 
-    assert need.there is False
-    assert need.mend.startswith("sudo loginctl enable-linger ")
+        assert need.there is False
+        assert need.mend.startswith("sudo loginctl enable-linger ")
     other = {"PULSE_SERVER": "tcp:10.0.0.9"}
     assert by_key(linux_needs(tmp_path, other, with_sound=True))["sound"].there is None
 
@@ -168,12 +169,13 @@ def test_udp_is_judged_by_what_came_back(received: int, *, there: bool) -> None:
     assert "8620/udp" in needs["udp"].mend
 
 
-def test_without_a_running_agent_udp_cannot_be_said() -> None:
+def test_without_a_running_agent_udp_cannot_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not PASS, not FAIL: and the command that starts it."""
+    monkeypatch.setattr(doctor_module, "user_name", lambda: "xa")
     for status in (None, room(stopped=True)):
         needs = by_key(agent_needs(status))
         assert (needs["agent"].there, needs["udp"].there) == (False, None)
-        assert needs["agent"].mend == "systemctl --user start diemcau-agent"
+        assert needs["agent"].mend == "sudo systemctl start diemcau-agent@xa"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

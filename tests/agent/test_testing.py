@@ -230,6 +230,21 @@ async def test_a_room_whose_programs_use_another_device_is_told_to_the_hub(
     assert found.devices == (webcam,)
 
 
+async def test_a_silent_test_plays_nothing(
+    broker: Mosquitto, tmp_path: Path, silent_port: int
+) -> None:
+    """The speaker's probe itself says so; the microphone is listened to as ever."""
+    speaker = ExpectedDevice("speaker", "main", {"format": "system"})
+    config = agent_config(tmp_path, broker.port, speaker)
+    async with running_hub(broker.port) as hub, running_agent(config):
+        await hub.wait_for(Report)
+        await hub.say(Down.COMMAND, invitation("t1", silent_port, silent=True))
+        (found,) = await hub.wait_for(DevicesResult)
+
+    (device,) = found.devices
+    assert (device.status, device.causes) == (Status.NOT_APPLICABLE, (Cause.QUIET_HOURS,))
+
+
 async def test_a_stop_ends_the_test_at_once(
     broker: Mosquitto, tmp_path: Path, silent_port: int
 ) -> None:

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--file", type=Path, default=NAMED, help="YAML with the fixed ones")
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=float,
         default=1,
         help="districts of 8 points at once, more of smaller ones (default: 1)",
     )

@@ -22,36 +22,36 @@ _TRIES = 4
 PROFILE = Profile(id="h323-720p", name="H.323 720p", up=_PLAN, down=_PLAN)
 
 
-def play_all(scenarios: Sequence[Scenario], *, jobs: int = 1) -> list[Outcome]:
+def play_all(scenarios: Sequence[Scenario], *, jobs: float = 1) -> list[Outcome]:
     """Play scenarios in ``jobs`` districts of eight points at once; outcomes come in their order.
 
-    Of smaller districts so many more run at once. Where one of the scenarios needs the
-    machine for itself, they are played one after the other. All play in rounds: programs that
-    start take a processor each, so all start together, and then all measure. What ran while the
-    machine was too busy is no trial, right or wrong: it is played again, three times at most, and
-    by itself, for the others are some of what the machine is busy with.
+    Of smaller districts so many more run at once, but never more points (1.5: twelve). Where one
+    of the scenarios needs the machine for itself, they are played one after the other. All play in
+    rounds: programs that start take a processor each, so all start together, and then all measure.
+    What ran while the machine was too busy is no trial, right or wrong: it is played again, three
+    times at most, and by itself, for the others are some of what the machine is busy with.
 
     Raises:
         LabError: a district or the programs in it could not be started.
     """
     points = max(scenario.points for scenario in scenarios)
-    jobs = round(jobs * _SMALL_POINTS / points)
-    jobs = min(jobs, len(scenarios)) if all(map(may_share, scenarios)) else 1
+    at_once = max(1, int(jobs * _SMALL_POINTS / points)) if all(map(may_share, scenarios)) else 1
+    count = min(at_once, len(scenarios))
     waiting = deque(enumerate(scenarios))
     again: deque[tuple[int, Scenario]] = deque()
     tried = [0] * len(scenarios)
     done: dict[int, Outcome] = {}
     # Left in this order: what still plays ends at once when its district is closed.
-    with ThreadPoolExecutor(jobs) as pool, ExitStack() as running:
-        districts = [Stack(points, PROFILE) for _ in range(jobs)]
+    with ThreadPoolExecutor(count) as pool, ExitStack() as running:
+        districts = [Stack(points, PROFILE) for _ in range(count)]
         for district in districts:
             running.callback(district.close)
         list(pool.map(Stack.__enter__, districts))
         while waiting or again:
-            at_once = [waiting.popleft() for _ in range(min(jobs, len(waiting)))]
-            at_once = at_once or [again.popleft()]
-            played = pool.map(play, districts, [scenario for _, scenario in at_once])
-            for (number, scenario), outcome in zip(at_once, played, strict=True):
+            turn = [waiting.popleft() for _ in range(min(count, len(waiting)))]
+            turn = turn or [again.popleft()]
+            played = pool.map(play, districts, [scenario for _, scenario in turn])
+            for (number, scenario), outcome in zip(turn, played, strict=True):
                 tried[number] += 1
                 if outcome.disturbed and tried[number] < _TRIES:
                     again.append((number, scenario))

@@ -200,9 +200,11 @@ async def test_a_bad_request_says_what_is_wrong(api: Api, body: bytes, sentence:
          "quik: unknown key; did you mean 'quick'?"),
         (b'{"points": [], "xyz": 1, "quick": "perhaps"}',
          "points: phải có ít nhất 1 mục; quick: phải là true hoặc false (đang là 'perhaps'); "
-         "xyz: không có khóa này; chỉ có: asked_by, capacity, hub, points, profile, quick, session",
+         "xyz: không có khóa này; chỉ có: asked_by, capacity, hub, points, profile, quick, "
+         "session, silent",
          "points: must have at least 1 entry; quick: must be true or false (got 'perhaps'); "
-         "xyz: unknown key; allowed: asked_by, capacity, hub, points, profile, quick, session"),
+         "xyz: unknown key; allowed: asked_by, capacity, hub, points, profile, quick, "
+         "session, silent"),
         (b'{"points": ["a", 5]}', "points[1]: phải là văn bản (đang là 5)",
          "points[1]: must be text (got 5)"),
     ],

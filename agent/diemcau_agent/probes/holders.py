@@ -23,7 +23,8 @@ def programs_holding(device: Path, proc: Path = _PROC) -> tuple[str, ...] | None
     others = [one for one in proc.glob("[0-9]*") if one.name != str(os.getpid())]
     holds = {process: _holds(process, target) for process in others}
     names = {_name(process) for process, held in holds.items() if held} - {PROBE_NAME}
-    hidden = None in holds.values() and _in_user_namespace(proc)
+    unseen = None in holds.values() or _leaves_out(proc)
+    hidden = unseen and _in_user_namespace(proc)
     return tuple(sorted(names)) if names or not hidden else None
 
 
@@ -42,6 +43,16 @@ def _holds(process: Path, target: str) -> bool | None:
     except OSError:
         # Ended meanwhile.
         return False
+
+
+def _leaves_out(proc: Path) -> bool:
+    """Say whether processes that may not be looked into are not even listed (ProtectProc=)."""
+    try:
+        mounts = (proc / "self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    last = [row for row in mounts.splitlines() if row.split()[4:5] == ["/proc"]][-1:]
+    return any("hidepid=" in row and "hidepid=0" not in row for row in last)
 
 
 def _in_user_namespace(proc: Path) -> bool:

@@ -3,7 +3,8 @@
 Settings: ``device``, a name pattern, absent for the default output; ``microphone``, the same of
 the input that listens; ``echo_canceller`` (true, false, absent: as the sound system tells);
 ``passed_with``, the names of the output and the input that have passed in this room through a
-canceller, absent for none; ``quiet_hours``, a list of ``HH:MM-HH:MM`` in local time; ``limits``.
+canceller, absent for none; ``quiet_hours``, a list of ``HH:MM-HH:MM`` in local time; ``silent``,
+true where nobody may hear it now; ``limits``.
 Runs in a child process.
 """
 
@@ -48,7 +49,8 @@ class SpeakerSettings:
 
 def probe(settings: Mapping[str, Any]) -> ProbeResult:
     """Play to the speaker that the settings name and listen by the microphone."""
-    if is_quiet(settings.get("quiet_hours", ()), datetime.now().astimezone().time()):
+    quiet_now = is_quiet(settings.get("quiet_hours", ()), datetime.now().astimezone().time())
+    if quiet_now or settings.get("silent"):
         return ProbeResult("not_applicable", ("quiet_hours",))
     wanted = SpeakerSettings(
         settings.get("device"), settings.get("microphone"), settings.get("echo_canceller"),

@@ -43,10 +43,13 @@ class Selection:
     capacity: bool = False
     asked_by: str = ""
     hub: str | None = None
+    silent: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the body of the request, without what was not chosen."""
-        chosen: dict[str, object] = {"quick": self.quick, "capacity": self.capacity}
+        chosen: dict[str, object] = {
+            "quick": self.quick, "capacity": self.capacity, "silent": self.silent,
+        }  # fmt: skip
         if self.points:
             chosen["points"] = list(self.points)
         for name in ("hub", "session", "profile", "asked_by"):

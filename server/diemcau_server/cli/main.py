@@ -134,6 +134,9 @@ def run_line_test(
         bool,
         typer.Option("--capacity", help=mark("Measure the lines' capacity too")),
     ] = False,
+    silent: Annotated[
+        bool, typer.Option("--silent", help=mark("Let no speaker play in the rooms"))
+    ] = False,
     as_json: JsonOption = False,
     with_reasons: ExplainOption = False,
     server: ServerOption = None,
@@ -146,7 +149,7 @@ def run_line_test(
     if where.token is None:
         raise faults.no_token(screen.say)
     selection = Selection(
-        tuple(points or ()), session, profile, quick, capacity, asker(), hub
+        tuple(points or ()), session, profile, quick, capacity, asker(), hub, silent
     )  # fmt: skip
 
     async def work(client: ApiClient) -> ExitCode:

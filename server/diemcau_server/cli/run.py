@@ -41,6 +41,12 @@ async def run_test(client: ApiClient, selection: Selection, screen: Screen) -> T
         CommandError: it could not be begun or finished.
     """
     started = await client.create_test(selection)
+    if not selection.silent:
+        note = screen.say(
+            "Rooms with a speaker play two short chirps, softer where people are heard; tell "
+            "them, or use --silent."
+        )
+        screen.err.print(note, soft_wrap=True)
     try:
         return await _follow(client, started, screen)
     except asyncio.CancelledError:

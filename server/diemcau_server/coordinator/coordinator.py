@@ -140,7 +140,7 @@ class Coordinator:
         await self._give_way()
         names = [one.point for one in chosen.points]
         steps = (self._pace.quick if request.quick else self._pace.full)(names)
-        run = self._take_line(chosen, steps, request.asked_by, now, capacity=request.capacity)
+        run = self._take_line(chosen, steps, request, now)
         with belonging(test=run.order.test):
             await self._open(run)
         self._begin(run)
@@ -157,11 +157,11 @@ class Coordinator:
             TestRunningError: there is a test already.
         """
         now = self._pace.clock()
-        chosen = select(self._config, Wanted(SCHEDULE, hub, tuple(points)), now)
-        chosen = replace(chosen, session=None)
+        request = Wanted(SCHEDULE, hub, tuple(points), capacity=True)
+        chosen = replace(select(self._config, request, now), session=None)
         self.require_idle()
         nothing = StepsOfTest((PREFLIGHT,), complete=False)
-        run = self._take_line(chosen, nothing, SCHEDULE, now, capacity=True, lines_only=True)
+        run = self._take_line(chosen, nothing, request, now, lines_only=True)
         self._begin(run)
         try:
             await asyncio.wait([self._tasks[run.order.test]])
@@ -237,8 +237,8 @@ class Coordinator:
         self.require_idle()
 
     def _take_line(
-        self, chosen: Selection, steps: StepsOfTest, asked_by: str, now: datetime, *,
-        capacity: bool, lines_only: bool = False,
+        self, chosen: Selection, steps: StepsOfTest, request: Wanted, now: datetime, *,
+        lines_only: bool = False,
     ) -> TestRun:  # fmt: skip
         """Return a new test, which has the line from now on."""
         hub = chosen.hub
@@ -259,9 +259,10 @@ class Coordinator:
                 profile=chosen.profile,
                 planned=chosen.planned,
                 steps=steps,
-                asked_by=asked_by,
+                asked_by=request.asked_by,
                 started_at=now,
-                capacity=capacity,
+                capacity=request.capacity,
+                silent=request.silent,
                 lines_only=lines_only,
                 task=self._capacity_task(hub),
                 connected=self._board.connected(hub),

@@ -44,6 +44,8 @@ class TestOrder:
     started_at: datetime
     capacity: bool = False
     """Measure each line's capacity after the steps."""
+    silent: bool = False
+    """No speaker plays in the rooms."""
     lines_only: bool = False
     """Measure that and nothing else: no steps, no devices, no verdict."""
     task: CapacityTask = field(default_factory=CapacityTask)

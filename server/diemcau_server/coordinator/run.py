@@ -412,6 +412,7 @@ class TestRun:
             up=flow.up,
             down=flow.down,
             check_devices=not self.order.lines_only,
+            silent=self.order.silent,
         )
 
     async def _send(self, commands: Mapping[str, BaseModel]) -> None:

@@ -28,6 +28,7 @@ class Wanted:
     profile: str | None = None
     quick: bool = False
     capacity: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ async def run_demo(screen: Screen, *, points: int, once: bool) -> ExitCode:
             await _wait_for_points(client, story, district, screen)
             await _wait_for_calm(screen)
             _tell_course(story, screen)
-            result = await run_test(client, Selection(asked_by=asker()), screen)
+            result = await run_test(client, Selection(asked_by=asker(), silent=True), screen)
         print_result(result, screen.out, screen.say)
         matched = print_outcome(compare(story, result), screen.out, screen.say)
         if not once:

@@ -15,6 +15,8 @@ from diemcau_server.district.names import NamedPoint, Names
 from diemcau_server.district.secrets import Account, new_password
 
 SERVER_ACCOUNT: Final = "diemcau-server"
+AGENT_UNIT: Final = "diemcau-agent@.service"
+"""Started with the name of the user whose session has camera and sound."""
 _FILES: Final = Path(__file__).parent / "files"
 _ALERTMANAGER_DATA: Final = (
     "Alertmanager ghi vào đây những gì đã báo và những gì đang tắt báo.\n"
@@ -61,14 +63,14 @@ def papers(names: Names, folder: Path, programs: Programs) -> dict[str, Paper]:
     for rules in sorted(_rules_folder().glob("*.yml")):
         found[f"prometheus/rules/{rules.name}"] = Paper(rules.read_text(encoding="utf-8"))
     units = unit_files(folder, programs)
-    agent_unit = units.pop("diemcau-agent.service")
+    agent_unit = units.pop(AGENT_UNIT)
     found |= {f"systemd/{name}": Paper(text) for name, text in units.items()}
     for point in names.points:
         account = points[point.id]
         home = f"agents/{point.id}"
         found[f"{home}/agent.yaml"] = Paper(_agent_file(names, point, account))
         found[f"{home}/broker-password"] = Paper(f"{account.password}\n", secret=True)
-        found[f"{home}/diemcau-agent.service"] = Paper(agent_unit)
+        found[f"{home}/{AGENT_UNIT}"] = Paper(agent_unit)
     return found
 
 
@@ -102,7 +104,7 @@ def acl(names: Names) -> str:
 
 
 def unit_files(folder: Path, programs: Programs) -> dict[str, str]:
-    """Return the systemd units by name: two for the hall, one for a room's user."""
+    """Return the systemd units by name: two for the hall, one for a room's PC and its user."""
     paths = (folder, Path(programs.server), Path(programs.broker))
     at_home = any(path.is_relative_to(home) for path in paths for home in _HOMES)
     values = {
@@ -110,9 +112,14 @@ def unit_files(folder: Path, programs: Programs) -> dict[str, str]:
         "agent_program": programs.agent, "broker_program": programs.broker,
     }  # fmt: skip
     shown = "read-only" if at_home else "yes"
-    values["hardening"] = _filled("hardening.conf", protect_home=shown).rstrip("\n")
-    names = ("diemcau-server", "diemcau-broker", "diemcau-agent")
-    return {f"{name}.service": _filled(f"{name}.service", **values) for name in names}
+    hardened = {
+        name: _filled("hardening.conf", protect_home=home).rstrip("\n")
+        for name, home in (
+            ("diemcau-server.service", shown), ("diemcau-broker.service", shown),
+            (AGENT_UNIT, "read-only"),
+        )
+    }  # fmt: skip
+    return {name: _filled(name, **values, hardening=text) for name, text in hardened.items()}
 
 
 def _server_file(names: Names) -> str:

@@ -28,6 +28,7 @@ class TestOrderBody(_Body):
     profile: Word | None = None
     quick: bool = False
     capacity: bool = False
+    silent: bool = False
     asked_by: Annotated[str, Field(min_length=1, max_length=80)] = "API"
 
 

@@ -52,6 +52,7 @@ async def start_test(request: web.Request) -> web.Response:
             profile=order.profile,
             quick=order.quick,
             capacity=order.capacity,
+            silent=order.silent,
         )
     )
     started = TestStarted(

@@ -201,6 +201,26 @@ def test_nobody_seen_is_not_nobody_there(
     assert programs_holding(tmp_path / "dev/video0", tmp_path / "proc") == held
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("uid_map", "shown", "held"),
+    [
+        ("1000 1000 1", "rw,hidepid=invisible", None),
+        ("1000 1000 1", "rw", ()),
+        ("0 0 4294967295", "rw,hidepid=invisible", ()),
+    ],
+)
+def test_programs_that_are_not_even_listed_are_not_nobody(
+    tmp_path: Path, *, uid_map: str, shown: str, held: object
+) -> None:
+    """With ProtectProc=invisible whoever is not to be looked into is left out of ``/proc``."""
+    trees.write(tmp_path, "proc/self/uid_map", uid_map)
+    mounts = ("22 1 0:21 / /proc rw - proc proc rw", f"99 22 0:6 / /proc rw - proc p {shown}")
+    trees.write(tmp_path, "proc/self/mountinfo", "\n".join(mounts))
+
+    assert programs_holding(tmp_path / "dev/video0", tmp_path / "proc") == held
+
+
 def listed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let Windows list these cameras."""
 

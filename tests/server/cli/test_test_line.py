@@ -192,8 +192,9 @@ def test_on_a_terminal_the_table_is_redrawn_in_place(recorded: Recorded, columns
     code, screen = on_terminal(_LINE_TEST, {**_environment(recorded), "TERM": "xterm"}, columns)
 
     assert code == 1
-    opening, preflight, rehearsal = screen.frames[:3]
-    assert [frame[0].rpartition("▶ ")[2] for frame in screen.frames[:3]] == [
+    assert screen.frames[0][0].startswith("Phòng có loa sẽ phát hai tiếng chíp ngắn")
+    opening, preflight, rehearsal = frames = [_below_the_note(one) for one in screen.frames[:3]]
+    assert [frame[0].rpartition("▶ ")[2] for frame in frames] == [
         "đang vào", "chuẩn bị", "tổng duyệt",
     ]  # fmt: skip
     assert opening[1] == "đã 0 giây, còn 22 giây"
@@ -213,6 +214,12 @@ def test_on_a_terminal_the_table_is_redrawn_in_place(recorded: Recorded, columns
     assert "5 điểm cầu: 2 sẵn sàng, 3 chưa sẵn sàng" in left
 
 
+def _below_the_note(frame: list[str]) -> list[str]:
+    """Return what is redrawn of a frame."""
+    first = next(number for number, line in enumerate(frame) if "▶" in line)
+    return frame[first:]
+
+
 def _rows(frame: list[str]) -> list[str]:
     return [line for line in frame if line.startswith("Xã ")]
 
@@ -222,6 +229,8 @@ def test_without_a_terminal_progress_is_plain_lines(recorded: Recorded, command:
     recorded.streams = [FULL]
     _, out, err = command("test-line")
     assert err.splitlines() == [
+        "Phòng có loa sẽ phát hai tiếng chíp ngắn, nhỏ hơn khi nghe có người nói: xin báo trước "
+        "cho các xã, hoặc thêm --silent.",
         "[  0 s] Trình tự: chuẩn bị 2 s → đường truyền rảnh 3 s → tổng duyệt 15 s",
         "[  0 s] đang vào (còn 22 giây)",
         "[  1 s] chuẩn bị (còn 21 giây)",
@@ -272,8 +281,16 @@ def test_choice_is_passed_on(recorded: Recorded, command: Command) -> None:
     assert asked.pop("asked_by").count("@") == 1
     assert asked == {
         "points": ["bom-bo", "dak-nhau"], "session": "lop-1", "hub": "bu-dang", "quick": True,
-        "capacity": False,
+        "capacity": False, "silent": False,
     }  # fmt: skip
+
+
+def test_rooms_may_be_spared_the_sound(recorded: Recorded, command: Command) -> None:
+    """Then nothing is said of it either."""
+    recorded.streams = [[("result", ALL_READY)]]
+    _, _, err = command("test-line", "--silent")
+    assert recorded.asked[0]["silent"] is True
+    assert "loa" not in err
 
 
 def test_cut_stream_is_taken_up_again(recorded: Recorded, command: Command) -> None:
@@ -298,10 +315,10 @@ def test_server_that_stays_away_ends_the_command(recorded: Recorded, command: Co
     recorded.streams = []
     code, out, err = command("test-line")
     assert (code, out) == (3, "")
-    assert err == (
+    assert err.splitlines()[1:] == [
         f"diemcau: Mất kết nối với máy chủ {recorded.address} trong lúc đo (kết nối bị ngắt). "
-        "Kiểm tra máy chủ, rồi đo lại.\n"
-    )
+        "Kiểm tra máy chủ, rồi đo lại."
+    ]
 
 
 def test_failed_test_is_exit_code_three(recorded: Recorded, command: Command) -> None:

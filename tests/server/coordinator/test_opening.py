@@ -8,6 +8,7 @@ import pytest
 
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import TestEnd as EndOfTest
+from diemcau_contract.messages import TestOpen as Invitation
 from diemcau_contract.messages import TestStep as StepsOfPoint
 from diemcau_contract.words import PointState, Verdict
 from diemcau_server.coordinator import (
@@ -76,6 +77,17 @@ async def test_nobody_to_measure_ends_without_steps(coordinator: Coordinator, ro
     assert rooms.told(StepsOfPoint) == []
     assert result.hub_line.verdict is Verdict.UNKNOWN
     assert result.hub_line.up is None
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_every_room_is_told_whether_it_may_sound(
+    coordinator: Coordinator, rooms: Rooms, *, silent: bool
+) -> None:
+    """As whoever asks for the test has said."""
+    rooms.firewalled = {"bom-bo", "dak-nhau", "duc-lieu"}
+    await result_of(await coordinator.start(replace(ALL, silent=silent)))
+
+    assert [sent.silent for _, sent in rooms.sent if isinstance(sent, Invitation)] == [silent] * 3
 
 
 async def test_one_test_at_a_time(coordinator: Coordinator) -> None:
