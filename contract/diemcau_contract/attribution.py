@@ -77,6 +77,8 @@ class HubDirectionFigures:
     say. It never decides ``shared``, and changes nothing but the confidence."""
     status: Status = Status.UNKNOWN
     """Worst status that the hub's line is to blame for; unknown where it could not be told."""
+    only_load_missing: bool = False
+    """It is unknown for no other reason than that not all loaded it: so far it was good."""
 
     @property
     def bore_the_plan(self) -> bool:
@@ -92,6 +94,8 @@ class Attribution:
     blamed: Mapping[tuple[str, Direction], Place] = field(default_factory=dict)
     compared: int = 0
     """Points that were measured validly, and so could be compared."""
+    planned: int = 0
+    """Points that are to take part in the conference."""
 
     def place(self, point: str, direction: Direction) -> Place:
         """Return where a fault of ``point`` lies; its own line unless the hub's is proven."""
@@ -109,20 +113,18 @@ def attribute(points: Sequence[PointEvidence], profile: Profile, planned: int = 
     of those some may not have joined.
     """
     planned = max(planned, len(points))
+    load_ratio = {way: _load_ratio(points, way, planned) for way in Direction}
     points = [without_steps_cut_short(one, profile) for one in points]
     valid = [one for one in points if line_is_valid(one, profile)]
     counted = [one for one in points if losses_are_valid(one, profile)]
     hub: dict[Direction, HubDirectionFigures] = {}
     blamed: dict[tuple[str, Direction], Place] = {}
     for direction in Direction:
-        compared = _Compared(valid, direction, profile.limits, counted)
-        hub[direction] = compared.figures(
-            proven=2 * len(valid) >= len(points),
-            load_ratio=_load_ratio(points, direction, planned),
-        )
+        compared = _Compared(valid, direction, profile.limits, counted, load_ratio[direction])
+        hub[direction] = compared.figures(proven=2 * len(valid) >= len(points))
         for one in valid:
             blamed[one.point, direction] = compared.place(one)
-    return Attribution(hub, blamed, len(valid))
+    return Attribution(hub, blamed, len(valid), planned)
 
 
 def failed_in_group(one: PointEvidence, profile: Profile) -> tuple[Direction, ...]:
@@ -160,7 +162,10 @@ def every_group_failed(points: Sequence[PointEvidence], profile: Profile) -> boo
 
 
 class _Compared:
-    """All valid points in one direction; ``counted`` are those and others with valid losses."""
+    """All valid points in one direction; ``counted`` are those and others with valid losses.
+
+    ``load_ratio`` is what the test put on the hub's line, of the plan of all.
+    """
 
     def __init__(
         self,
@@ -168,7 +173,9 @@ class _Compared:
         direction: Direction,
         limits: Limits,
         counted: Sequence[PointEvidence],
+        load_ratio: float | None,
     ) -> None:
+        self._load_ratio = load_ratio
         self._points = points
         self._counted = [
             traffic for one in counted if (traffic := _traffic(one.load(direction))) is not None
@@ -187,7 +194,7 @@ class _Compared:
             return Place.OWN
         return Place.HUB
 
-    def figures(self, *, proven: bool, load_ratio: float | None) -> HubDirectionFigures:
+    def figures(self, *, proven: bool) -> HubDirectionFigures:
         """Return the hub's line; ``proven`` where at least half of the points count."""
         traffic = [one for one in self._with_all.values() if one is not None]
         worst = [
@@ -195,24 +202,25 @@ class _Compared:
             for one in self._points
             if self.place(one) is Place.HUB
         ]
-        bore = _bears_the_plan(load_ratio)
-        status = Status.OK if proven and bore and traffic else Status.UNKNOWN
+        so_far = Status.OK if proven and traffic else Status.UNKNOWN
+        bore = _bears_the_plan(self._load_ratio)
+        status = so_far if bore else Status.UNKNOWN
         if self.shared is Shared.MARGIN:
-            # Where many are missing, 120 % of the others is less than the plan of all.
-            status = Status.WARN if bore else Status.BAD
+            status = Status.WARN
         elif self.shared is not Shared.NOTHING:
             status = Status.BAD if Status.BAD in worst else Status.WARN
         elif self._cannot_tell():
-            status = Status.UNKNOWN
+            status = so_far = Status.UNKNOWN
         return HubDirectionFigures(
             shared=self.shared,
             offered_bits_per_second=sum(one.offered_bits_per_second for one in traffic),
             carried_bits_per_second=sum(one.carried_bits_per_second for one in traffic),
-            load_ratio=load_ratio,
+            load_ratio=self._load_ratio,
             other_bits_per_second=self._other_traffic(traffic),
             works_ratio=self._works_ratio(),
             confirmed=self._confirmed(),
             status=status,
+            only_load_missing=status is Status.UNKNOWN and so_far is Status.OK,
         )
 
     def _find_shared(self) -> Shared:
@@ -226,7 +234,9 @@ class _Compared:
             for one in self._points
             for load in _loads(one, self._direction, StepKind.MARGIN, above=1.0)
         ]
-        tried = len(above) >= max(COMPARED_MIN, NEARLY_ALL * len(self._points))
+        # A few of many may well each have a line without reserve.
+        least = COMPARED_MIN if _bears_the_plan(self._load_ratio) else EQUAL_MIN
+        tried = len(above) >= max(least, NEARLY_ALL * len(self._points))
         return Shared.MARGIN if tried and _bad_floor(above, self._limits) else Shared.NOTHING
 
     def _kind_of_floor(self, with_all: Sequence[TrafficStatistics]) -> Shared:

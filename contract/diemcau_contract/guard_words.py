@@ -172,8 +172,8 @@ def hub_load_name(findings: Iterable[Finding]) -> Text | None:
         return None
     percent = math.floor((least.value or 0.0) * 100)
     return Text(
-        f"mới chịu {percent} % tải kế hoạch; cần đo lại khi đủ điểm cầu",
-        f"loaded with {percent} % of the plan only; test again with all points",
+        f"mới được thử với {percent} % tải kế hoạch (chưa đủ điểm cầu cùng đo)",
+        f"tried with {percent} % of the plan only (not all points took part)",
     )
 
 

@@ -72,6 +72,8 @@ def judge(
         elif cause is Cause.UNKNOWN and not device and only_reserve_is_unknown(findings):
             text = RESERVE_ACTION
     confidence = _confidence(evidence, profile, findings, _confirmed(cause, attribution))
+    if verdict in _USABLE and confidence is Confidence.HIGH and too_small_hub_load(findings):
+        confidence = Confidence.MEDIUM  # the others' traffic may yet take this point's packets
     return PointVerdict(verdict, confidence, cause, text, findings)
 
 
@@ -91,7 +93,8 @@ def _findings(
     if evidence.udp_answered:
         yield from guard_findings(evidence, profile)
         yield from _line_findings(evidence, profile)
-        yield from _hub_load_findings(attribution)
+        if evidence.complete:
+            yield from _hub_load_findings(attribution)
     yield from _device_findings(evidence)
 
 
@@ -165,7 +168,7 @@ def _margin_findings(evidence: PointEvidence, profile: Profile) -> Iterator[Find
 
 
 def _hub_load_findings(attribution: Attribution) -> Iterator[Finding]:
-    """How much the hub's line was loaded beside this point: no fault of the room, never judged."""
+    """How much a whole test loaded the hub's line: no fault of the room, never judged."""
     for direction in Direction:
         figures = attribution.figures(direction)
         if figures.load_ratio is None:
@@ -338,8 +341,7 @@ def _confidence(
     """High: whole test, valid, intervals clear of limits; low: cut short; medium: one is not.
 
     A hub line that second witnesses confirm needs no clear interval of each point: what all lost is
-    one sample of one queue. One that they contradict counts one less. A hub line that was not
-    loaded with all may yet take this point's packets: never high.
+    one sample of one queue. One that they contradict counts one less.
     """
     if not evidence.agent_answered or evidence.udp_answered is False:
         return Confidence.HIGH
@@ -347,7 +349,6 @@ def _confidence(
         return Confidence.LOW
     unknown = any(finding.status is Status.UNKNOWN for finding in findings)
     unclear = _straddles(evidence, profile) and not confirmed
-    unclear |= too_small_hub_load(findings) is not None
     if confirmed is False and (unknown or unclear):
         return Confidence.LOW
     if unknown or unclear or confirmed is False:

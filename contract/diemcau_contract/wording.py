@@ -80,12 +80,11 @@ def hub_advice(
             "The loss is the same at any load: have the carrier check the hall's line.",
         )
     if shared == {Shared.MARGIN} and not all(one.bore_the_plan for one in full.values()):
-        least = min(one.load_ratio or 0.0 for one in full.values())
         return numbers, Text(
-            f"Chưa đủ điểm cầu vào mà ở {least * 100:.0f} % tải kế hoạch đã mất gói: giảm tốc độ "
-            "mọi điểm cầu, hoặc xin nâng băng thông đường truyền hội trường.",
-            f"At {least * 100:.0f} % of the plan, with points missing, it loses already: lower all "
-            "points' bit rate, or raise the hall's bandwidth.",
+            "Mới có một phần điểm cầu cùng đo mà ở 120 % tốc độ đường truyền hội trường đã nghẽn: đo "
+            "lại khi đủ điểm cầu, hoặc xin tăng băng thông.",
+            "With only some of the points it was full at 120 % already: test again with all, or "
+            "raise the hall's bandwidth.",
         )
     if shared == {Shared.MARGIN}:
         return numbers, Text(
@@ -108,7 +107,9 @@ def _what_fits(
     if worst.works_ratio is not None and worst.works_ratio < 1:
         share = max(share, worst.works_ratio)
     rate = _planned(profile, way) * share / _MEGA
-    needed = worst.offered_bits_per_second / _SAFE_SHARE / _MEGA
+    # Those who are away today will need their share as well.
+    all_of_them = max(1.0, attribution.planned / max(1, attribution.compared))
+    needed = worst.offered_bits_per_second * all_of_them / _SAFE_SHARE / _MEGA
     points = max(1, int(attribution.compared * share))
     return Text(
         f"Giảm mọi điểm cầu xuống {_comma(rate, 2)} Mbit/s, hoặc mỗi lúc chỉ {points} điểm cầu, "

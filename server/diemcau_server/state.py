@@ -71,8 +71,8 @@ class JudgedHubLine:
 
     judged_at: datetime
     line: HubLine
-    points: int
-    """Points of that test."""
+    joined: int
+    """Points that loaded it in that test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,9 +449,10 @@ def newer_hub_line(known: JudgedHubLine | None, result: TestResult) -> JudgedHub
     One of fewer points that could not tell leaves standing what a larger one has found: a room that
     is tried again alone says nothing of the line of all.
     """
-    newer = JudgedHubLine(test_end(result), result.hub_line, len(result.points))
+    joined = sum(one.line.up is not None for one in result.points)
+    newer = JudgedHubLine(test_end(result), result.hub_line, joined)
     untold = newer.line.verdict is Verdict.UNKNOWN
-    return known if known is not None and untold and newer.points < known.points else newer
+    return known if known is not None and untold and joined < known.joined else newer
 
 
 _SILENT_ACTION = Text(

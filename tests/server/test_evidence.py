@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from diemcau_contract.attribution import attribute
+from diemcau_contract.attribution import Attribution, HubDirectionFigures, Shared, attribute
 from diemcau_contract.causes import Cause
 from diemcau_contract.judge import judge
 from diemcau_contract.measurements import TrafficStatistics
 from diemcau_contract.profiles import PlanInFile, Profile
 from diemcau_contract.result import HubLine
-from diemcau_contract.words import Confidence, Status, StepKind, Verdict
+from diemcau_contract.words import Confidence, Direction, Status, StepKind, Verdict
 from diemcau_server.evidence import (
     HubFigures,
     JudgedPoint,
@@ -206,6 +206,20 @@ def test_one_silent_point_does_not_hide_a_good_hub_line() -> None:
     assert shared_line(*tried, silent, complete=False).verdict is Verdict.UNKNOWN
     assert shared_line(*untried, silent).verdict is Verdict.UNKNOWN
     assert shared_line(*untried).verdict is Verdict.READY
+
+
+def test_what_was_found_stands_though_not_all_loaded_the_other_direction() -> None:
+    """A warning up is told; that down was good with some of the points is no news."""
+    warned = HubDirectionFigures(shared=Shared.CONGESTION, load_ratio=0.9, status=Status.WARN)
+    good = HubDirectionFigures(load_ratio=0.9, status=Status.UNKNOWN, only_load_missing=True)
+    lost = HubDirectionFigures(load_ratio=0.9, status=Status.UNKNOWN)
+
+    def said(down: HubDirectionFigures) -> tuple[Verdict, Cause | None]:
+        line = hub_line(Attribution({Direction.UP: warned, Direction.DOWN: down}), complete=True)
+        return line.verdict, line.cause
+
+    assert said(good) == (Verdict.DEGRADED, Cause.HUB_LINE_UP)
+    assert said(lost) == (Verdict.UNKNOWN, Cause.UNKNOWN)
 
 
 def test_groups_and_margin_become_evidence_of_their_steps() -> None:

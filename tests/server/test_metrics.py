@@ -223,7 +223,7 @@ async def test_a_restart_brings_back_nothing_that_has_ended(tmp_path: Path, cloc
         judged = Judged("t", NOW - timedelta(hours=13), Verdict.READY, None, Text("", ""))
         old = LineCapacity(NOW - timedelta(hours=25), DirectionCapacity(1e6, "line"), None, 7.0)
         board.restore([Restored(PointKey("bu-dang", "bom-bo"), at, report(1), judged, old)], NOW)
-        board.hub_lines["bu-dang"] = JudgedHubLine(judged.judged_at, full_test().hub_line, points=1)
+        board.hub_lines["bu-dang"] = JudgedHubLine(judged.judged_at, full_test().hub_line, joined=1)
         found = samples(await scraped(Metrics(board, clock)))
         assert found[of_point("agent_last_report_timestamp_seconds")] == at.timestamp()
         assert found[of_point("point_ready")] == 0.0

@@ -8,6 +8,7 @@ import pytest
 from diemcau_contract.causes import Cause
 from diemcau_contract.measurements import StampStatistics
 from diemcau_contract.messages import DeviceResult, Hello
+from diemcau_contract.result import LineResult
 from diemcau_contract.words import DeviceKind, PointState, Status, Verdict
 from diemcau_server.capacity import LineCapacity
 from diemcau_server.figures import ProbeTotals
@@ -152,12 +153,15 @@ def test_the_time_of_the_last_test_stays(board: Board) -> None:
 
 
 def test_a_room_tried_again_says_nothing_of_the_hub_line(board: Board) -> None:
-    """What a test of all has found stands, until one of as many says that it cannot tell."""
-    whole, again = full_test(), ended_test(Verdict.READY)
-    both = [*whole.points, whole.points[0].model_copy(update={"point": "dak-nhau"})]
-    whole = whole.model_copy(update={"points": tuple(both)})
+    """What a test of all has found stands, until one that as many loaded cannot tell."""
+    one = full_test()
+    other = one.points[0].model_copy(update={"point": "dak-nhau"})
+    silent = other.model_copy(update={"line": LineResult()})
+    whole = one.model_copy(update={"points": (*one.points, other)})
+    untold = {"hub_line": one.hub_line.model_copy(update={"verdict": Verdict.UNKNOWN})}
+    again = one.model_copy(update={**untold, "points": (*one.points, silent)})
     found = []
-    for result in (whole, again, again.model_copy(update={"points": whole.points}), full_test()):
+    for result in (whole, again, whole.model_copy(update=untold), one):
         board.test_ended("bu-dang", ["bom-bo"], result)
         found.append(board.hub_lines["bu-dang"].line.verdict)
 
