@@ -33,7 +33,7 @@ from diemcau_contract.topics import ROOT
 from diemcau_line.clock import sync_state
 
 _WINDOWS: Final = sys.platform == "win32"
-_UNIT: Final = "systemctl cat 'diemcau-agent@*' | grep PrivateUsers"
+_UNIT: Final = "systemctl cat 'diemcau-agent@*' | grep ^PrivateUsers"
 """Shows the line that put it there; the unit that ``diemcau init`` writes has none."""
 _OPEN_UDP: Final = (
     'netsh advfirewall firewall add rule name="diemcau" dir=out action=allow protocol=UDP '

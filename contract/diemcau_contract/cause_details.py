@@ -147,8 +147,9 @@ LIKELY: Mapping[str, tuple[str, str]] = {
         "The room's microphone listens to the speaker, and it hears nothing at present.",
     ),
     "quiet_hours": (
-        "Phòng đã đặt giờ không phát tiếng thử.",
-        "The room has set hours in which no test sound is played.",
+        "Phòng đã đặt giờ không phát tiếng thử, hoặc lần đo này được yêu cầu không phát tiếng.",
+        "The room has set hours in which no test sound is played, or this test was asked for "
+        "without sound.",
     ),
     "changed": (
         "Có người xoay, dời hoặc chỉnh lại thiết bị, hoặc ánh sáng trong phòng đã khác.",

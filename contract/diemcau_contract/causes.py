@@ -323,10 +323,11 @@ _WORDS: Mapping[Cause, tuple[str, str, str, str]] = {
         "Mend the microphone first (see its row), then check the speaker again.",
     ),
     Cause.QUIET_HOURS: (
-        "giờ yên lặng",
-        "quiet hours",
-        "Kiểm tra loa ngoài giờ yên lặng (quiet_hours trong tệp cấu hình).",
-        "Check the speaker outside the quiet hours (quiet_hours in the agent's file).",
+        "đang cần yên lặng",
+        "silence is wanted",
+        "Kiểm tra loa ngoài giờ yên lặng (quiet_hours trong tệp cấu hình), không kèm --silent.",
+        "Check the speaker outside the quiet hours (quiet_hours in the agent's file), without "
+        "--silent.",
     ),
     Cause.CHANGED: (
         "khác lúc nghiệm thu",

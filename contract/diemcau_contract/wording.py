@@ -81,8 +81,8 @@ def hub_advice(
         )
     if shared == {Shared.MARGIN} and not all(one.bore_the_plan for one in full.values()):
         return numbers, Text(
-            "Mới có một phần điểm cầu cùng đo mà ở 120 % tốc độ đường truyền hội trường đã nghẽn: đo "
-            "lại khi đủ điểm cầu, hoặc xin tăng băng thông.",
+            "Mới có một phần điểm cầu cùng đo mà ở 120 % tốc độ đường truyền hội trường đã nghẽn: "
+            "đo lại khi đủ điểm cầu, hoặc xin tăng băng thông.",
             "With only some of the points it was full at 120 % already: test again with all, or "
             "raise the hall's bandwidth.",
         )

@@ -37,14 +37,20 @@ async def until_empty(agent: Agent) -> None:
 
 
 async def test_a_report_leaves_on_the_servers_word_only(broker: Mosquitto, tmp_path: Path) -> None:
-    """An unacknowledged report is sent again until the acknowledgement has come."""
+    """An unacknowledged report is sent again until the acknowledgement has come.
+
+    On a busy PC a second report tells of the devices, whose look took longer than the first one.
+    """
     async with running_hub(broker.port) as hub:
         hub.acknowledges = False
         async with running_agent(tmp_path, broker.port, Pace(resend_seconds=0.05)) as agent:
-            first, again, *_ = await hub.wait_for(Report, count=3)
-            assert (first.boot_id, first.seq) == (again.boot_id, again.seq)
-            assert agent.outbox.state().messages == 1
-            await hub.acknowledge(first)
+            seen = await hub.wait_for(Report, count=5)
+            distinct = {(one.boot_id, one.seq): one for one in seen}
+            assert len(distinct) < len(seen)
+            assert agent.outbox.state().messages == len(distinct)
+            hub.acknowledges = True  # of what may follow
+            for one in distinct.values():
+                await hub.acknowledge(one)
             await until_empty(agent)
 
 

@@ -283,7 +283,7 @@ def test_a_point_tried_below_the_plan_counts_as_little_as_it_was_tried_at() -> N
 def test_a_few_of_many_that_fail_at_120_percent_prove_nothing_of_the_hub_line(
     there: int, planned: int, cause: Cause
 ) -> None:
-    """Two rooms tried again may each have a short line; two of two, or eight of twelve, share it."""
+    """Two rooms tried again may each have a short line; two of two, eight of twelve share it."""
     above = step(0.08, 0.1, together=there, ratio=1.2)
     points = district([load()] * there, [step(0.0, together=1)] * there, above)
     attribution = attribute(points, PROFILE, planned)

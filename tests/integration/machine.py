@@ -19,7 +19,7 @@ from tests.integration.district import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 _SYSTEMD: Final = Path("/lib/systemd/systemd")
-_PROGRAMS: Final = ("unshare", "nsenter", "mount", "umount", "useradd", "systemctl")
+_PROGRAMS: Final = ("unshare", "nsenter", "setpriv", "mount", "umount", "useradd", "systemctl")
 _PATH: Final = "/opt/diemcau/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PACKAGES: Final = ("agent", "contract", "line", "server")
 _COMMANDS: Final = ("diemcau", "diemcau-agent", "diemcau-server")
@@ -113,6 +113,7 @@ def booted(folder: Path) -> Iterator[Machine]:
     with log.open("wb") as sink:
         outer = subprocess.Popen(
             ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group),
+             "setpriv", "--pdeathsig=KILL",
              "unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup",
              "--kill-child=KILL", sys.executable, "-m", __spec__.name],
             cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=sink,
@@ -173,11 +174,19 @@ def _boot() -> None:
     """Make the file system of the machine and become its systemd; runs as its first process."""
     _call("mount", "--make-rprivate", "/")
     _call("mount", "-t", "proc", "proc", "/proc")
-    _install(_fresh("/opt"))
+    # What systemd would set for all is this machine's own.
+    _call("mount", "--bind", "/proc/sys", "/proc/sys")
+    _call("mount", "-o", "remount,bind,ro", "/proc/sys")
+    _fresh("/run")
+    built = _fresh("/run/opt")
+    _install(built, Path("/opt"))
+    _call("mount", "--move", str(built), "/opt")
     _call("umount", "--recursive", "/sys/fs/cgroup")
     _call("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
-    for folder in ("/run", "/srv", "/var/lib", "/home"):
+    for folder in ("/srv", "/var/lib", "/var/log", "/home"):
         _fresh(folder)
+    for folder in ("/tmp", "/var/tmp"):  # noqa: S108  # empty ones of the machine's own
+        _fresh(folder, "1777")
     own = Path("/run/machine")
     for name in ("etc", "work", "units"):
         (own / name).mkdir(parents=True)
@@ -201,15 +210,15 @@ def _boot() -> None:
                         "--log-target=console", "--show-status=no"])  # fmt: skip
 
 
-def _install(folder: Path) -> None:
-    """Show this Python, its libraries and this tree below ``folder``, wherever they are here."""
+def _install(built: Path, folder: Path) -> None:
+    """Show this Python, its libraries and this tree in ``built``, which will be ``folder``."""
     libraries = Path(sysconfig.get_path("purelib"))
     for name, shown in (
         ("python", Path(sys.base_prefix)), ("libraries", libraries), ("tree", ROOT),
     ):  # fmt: skip
-        (folder / name).mkdir()
-        _call("mount", "--bind", str(shown), str(folder / name))
-    home = folder / "diemcau"
+        (built / name).mkdir()
+        _call("mount", "--bind", str(shown), str(built / name))
+    home = built / "diemcau"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     own = home / "lib" / version / "site-packages"
     own.mkdir(parents=True)
@@ -222,13 +231,14 @@ def _install(folder: Path) -> None:
         if script.name in _COMMANDS:
             program = home / "bin" / script.name
             start = f"from {script.module} import {script.attr}\n{script.attr}()\n"
-            program.write_text(f"#!{home}/bin/python\n{start}", encoding="utf-8")
+            program.write_text(f"#!{folder}/diemcau/bin/python\n{start}", encoding="utf-8")
             program.chmod(0o755)
 
 
-def _fresh(folder: str) -> Path:
+def _fresh(folder: str, mode: str = "755") -> Path:
     """Give the machine an empty folder of its own in this place."""
-    _call("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
+    Path(folder).mkdir(exist_ok=True)
+    _call("mount", "-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", folder)
     return Path(folder)
 
 

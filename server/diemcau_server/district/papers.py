@@ -116,7 +116,7 @@ def unit_files(folder: Path, programs: Programs) -> dict[str, str]:
         name: _filled("hardening.conf", protect_home=home).rstrip("\n")
         for name, home in (
             ("diemcau-server.service", shown), ("diemcau-broker.service", shown),
-            (AGENT_UNIT, "read-only"),
+            (AGENT_UNIT, "no"),
         )
     }  # fmt: skip
     return {name: _filled(name, **values, hardening=text) for name, text in hardened.items()}

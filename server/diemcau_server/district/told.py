@@ -43,7 +43,10 @@ def told(names: Names, folder: Path, say: Speech) -> Iterator[str]:
         "Copy agents/ROOM to each room's PC as ~/diemcau (it holds that room's password); there:"
     )
     yield "    cd ~/diemcau && diemcau-agent run --config agent.yaml"
-    yield say("How it starts with that PC is said at the head of diemcau-agent@.service there.")
+    yield say(
+        "How it starts with that PC is said at the head of diemcau-agent@.service there; end this "
+        "one first (Ctrl-C)."
+    )
     yield ""
     yield say("Test all rooms:")
     yield f"    {_shown('diemcau')} {test}"
