@@ -10,7 +10,7 @@ from diemcau_contract.profiles import PlanInFile, Profile
 from tests.lab.runner import Outcome, play
 from tests.lab.scenarios import BusyPc, Scenario
 from tests.lab.stack import Stack
-from tests.lab.table import say
+from tests.lab.table import say, say_again
 
 _PLAN = PlanInFile(
     audio_bits_per_second=64_000, video_bits_per_second=960_000, frames_per_second=30
@@ -55,6 +55,7 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: float = 1) -> list[Outcome]
                 tried[number] += 1
                 if outcome.disturbed and tried[number] < _TRIES:
                     again.append((number, scenario))
+                    say_again(outcome)
                     continue
                 done[number] = replace(outcome, tries=tried[number])
                 say(done[number])

@@ -54,6 +54,12 @@ def say(outcome: Outcome) -> None:
     sys.stderr.flush()
 
 
+def say_again(outcome: Outcome) -> None:
+    """Tell on stderr what is to be played again, and why."""
+    sys.stderr.write(f"again {outcome.scenario.name} {_notes(outcome)}\n")
+    sys.stderr.flush()
+
+
 def _notes(outcome: Outcome) -> str:
     notes = [f"machine {outcome.machine_busy_ratio:.0%} busy", *outcome.disturbances]
     if outcome.tries > 1:
