@@ -29,7 +29,8 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: float = 1) -> list[Outcome]
     of the scenarios needs the machine for itself, they are played one after the other. All play in
     rounds: programs that start take a processor each, so all start together, and then all measure.
     What ran while the machine was too busy is no trial, right or wrong: it is played again, three
-    times at most, and by itself, for the others are some of what the machine is busy with.
+    times at most, after the first time by itself, for the others are some of what the machine is
+    busy with.
 
     Raises:
         LabError: a district or the programs in it could not be started.
@@ -54,7 +55,8 @@ def play_all(scenarios: Sequence[Scenario], *, jobs: float = 1) -> list[Outcome]
             for (number, scenario), outcome in zip(turn, played, strict=True):
                 tried[number] += 1
                 if outcome.disturbed and tried[number] < _TRIES:
-                    again.append((number, scenario))
+                    # What the machine did once, it may not do again: then it was the others.
+                    (waiting if tried[number] == 1 else again).append((number, scenario))
                     say_again(outcome)
                     continue
                 done[number] = replace(outcome, tries=tried[number])
