@@ -1,8 +1,5 @@
 """What runs in a room: it watches the line, looks at the devices, and reports to the hub."""
 
-from importlib import metadata
+from diemcau_contract import __version__
 
-try:
-    __version__ = metadata.version("diemcau")
-except metadata.PackageNotFoundError:
-    from diemcau_contract import __version__ as __version__
+__all__ = ["__version__"]

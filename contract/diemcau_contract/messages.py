@@ -15,13 +15,12 @@ from diemcau_contract.measurements import (
     TrafficStatistics,
 )
 from diemcau_contract.plans import TrafficPlan
-from diemcau_contract.words import DeviceKind, Direction, Status, StepKind
+from diemcau_contract.words import MAX_MODEL, DeviceKind, Direction, Status, StepKind
 
 MAX_MESSAGE_BYTES = 65_536
 """A larger payload is kept aside unread; the largest honest message is a result of about 20 kB."""
 
 MAX_VALUE_TEXT = 120
-MAX_MODEL = 64
 
 
 def _to_utc(moment: datetime) -> datetime:

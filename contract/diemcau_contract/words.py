@@ -8,6 +8,9 @@ ID_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 No ``+``, ``#`` or ``/`` can occur, so an id never widens a subscription.
 """
 
+MAX_MODEL = 64
+"""Characters of the name of a device's product."""
+
 
 class Status(StrEnum):
     """Outcome of one rule or probe."""
@@ -58,6 +61,16 @@ class DeviceKind(StrEnum):
     SPEAKER = "speaker"
     DISPLAY = "display"
     CODEC = "codec"
+
+
+HANDBOOK_ORDER = (
+    DeviceKind.CODEC,
+    DeviceKind.DISPLAY,
+    DeviceKind.CAMERA,
+    DeviceKind.MICROPHONE,
+    DeviceKind.SPEAKER,
+)
+"""In which the communes' handbook looks at the devices of a room: the set, picture, sound."""
 
 
 class Direction(StrEnum):

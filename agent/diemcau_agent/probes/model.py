@@ -6,7 +6,7 @@ No serial number, address, path or login travels, whoever has written one into a
 import re
 from typing import Final
 
-from diemcau_contract.messages import MAX_MODEL
+from diemcau_contract.words import MAX_MODEL
 
 _OWN: Final = re.compile(
     r"""\S*(?:@|::|://)\S*            # a login, an address in words or of IPv6

@@ -3,12 +3,12 @@
 No numpy here: the resident agent reads its file without loading it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from pydantic import ConfigDict
-
-_STRICT = ConfigDict(extra="forbid")
+_STRICT: Final[Mapping[str, str]] = {"extra": "forbid"}
+"""A ConfigDict for the agent's file; a probe's child reads it without loading pydantic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class PictureLimits:
     accepted one.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
     flat_deviation: float = 1.0
     """Spatial deviation below which a picture is one plain colour."""
@@ -62,7 +62,7 @@ class SoundLimits:
     Where no source is named, the number was set on synthetic speech, room tone and faults.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
     silence_bits: float = 1.5
     """Peak to peak, in steps of 16 bit: a live converter always has more noise than this."""
@@ -97,7 +97,7 @@ class SoundLimits:
 class EchoLimits:
     """Limits and levels of the test of loudspeaker and microphone, in dB, dBFS or as ratios."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
     score_db: float = 20.0
     """Least score of a chirp that was heard: without one, speech stayed under 18 dB in 1,000

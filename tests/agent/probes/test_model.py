@@ -11,7 +11,8 @@ from diemcau_agent.probes.listing import Listed, compared, endpoint_model, pulse
 from diemcau_agent.probes.model import model_of, model_of_agent
 from diemcau_agent.probes.outputs import Output, judge_outputs
 from diemcau_agent.probes.result import ProbeResult, from_json, to_json
-from diemcau_contract.messages import MAX_MODEL, DeviceResult
+from diemcau_contract.messages import DeviceResult
+from diemcau_contract.words import MAX_MODEL
 from tests.agent.probes import trees
 
 SERIAL = "A1B2C3D4"
