@@ -1,9 +1,9 @@
 """What the agent's file says of picture and sound: limits, the speaker's test, quiet hours."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,45 +47,8 @@ class Limits(BaseModel):
         return {"limits": changed} if changed else {}
 
 
-class Listener(Protocol):
-    """A device of the agent's file, as far as this module looks at it."""
-
-    @property
-    def kind(self) -> str:
-        """Kind of the device."""
-
-    @property
-    def role(self) -> str:
-        """Which of its kind."""
-
-    @property
-    def source(self) -> Any:  # noqa: ANN401  # the agent's file has its own type for it
-        """Its ``format`` and ``url``."""
-
-
 def checked_hours(hours: str) -> str:
     """Return the hours as they are; a mistake says how they are written."""
     if not _HOURS.fullmatch(hours):
         raise ValueMistake("phải là HH:MM-HH:MM, giờ địa phương", "must be HH:MM-HH:MM, local time")
     return hours
-
-
-def listening_pattern(role: str, devices: Sequence[Listener]) -> str | None:
-    """Return the name pattern of the microphone of this role that listens to the speaker.
-
-    The default input where the file names no microphone at all.
-
-    Raises:
-        ValueMistake: there are others, but not this one, or it is a stand-in.
-    """
-    microphones = [device for device in devices if device.kind == "microphone"]
-    for device in microphones:
-        if device.role == role and device.source.format == "system":
-            pattern: str | None = device.source.url
-            return pattern
-    if microphones:
-        raise ValueMistake(
-            f"loa được thử bằng micro {role}, nhưng không có micro {role} dạng system",
-            f"microphone {role} listens to the speaker, but there is none of format system",
-        )
-    return None

@@ -14,14 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from diemcau_agent.config import _Device as AgentDevice
-from diemcau_agent.config import _Source as AgentSource
 from diemcau_agent.config import load_config as load_agent_config
-from diemcau_agent.probes.table import formats_of
-from diemcau_contract.words import DeviceKind
 from diemcau_server.cli import main as command_line
 from diemcau_server.config import load_config
-from diemcau_server.district.devices import FORMATS, NamedDevice, NamedSource
 from diemcau_server.district.names import id_of, load_names
 from diemcau_server.district.papers import Programs, acl, broker_file, unit_files
 from diemcau_server.district.secrets import Account
@@ -267,16 +262,25 @@ def test_the_least_port_and_one_number_for_tcp_and_udp_are_taken(tmp_path: Path)
     assert init(names, tmp_path / "out") == 0
 
 
-def test_devices_are_those_that_an_agent_takes() -> None:
-    """The server may not ask the agent; here both are at hand."""
-    assert {kind: set(formats) for kind, formats in FORMATS.items()} == {
-        str(kind): set(formats_of(kind)) for kind in DeviceKind
-    }
-    for ours, theirs in ((NamedDevice, AgentDevice), (NamedSource, AgentSource)):
-        assert set(ours.model_fields) == set(theirs.model_fields)
-        assert {name for name, one in ours.model_fields.items() if one.is_required()} == {
-            name for name, one in theirs.model_fields.items() if one.is_required()
-        }
+def test_a_speaker_that_no_microphone_of_its_room_hears_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an agent would refuse does not go into its file."""
+    names = tmp_path / "names.yaml"
+    names.write_text(
+        "schema: diemcau.names/1\nhub: H\naddress: 10.0.0.1\npoints:\n"
+        "- id: a\n  name: A\n  devices:\n"
+        "  - {kind: speaker, source: {format: system}}\n"
+        "  - {kind: microphone, role: ceiling, source: {format: system}}\n",
+        encoding="utf-8",
+    )
+
+    assert init(names, tmp_path / "out", "--lang", "en") == 2
+    assert (
+        f"{names}:7: points[0].devices: microphone main listens to the speaker, "
+        "but there is none of format system" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_disk_that_refuses_leaves_nothing_half_done(

@@ -1,6 +1,6 @@
 """The table of probes: a new probe is one file and one row.
 
-The agent's file takes its forms of source from here.
+What a room's file may name (``diemcau_contract.room_devices``) is what these rows take.
 """
 
 import importlib
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from diemcau_agent.probes.result import ProbeResult
+from diemcau_contract.words import HANDBOOK_ORDER
 
 ProbeFunction = Callable[[Mapping[str, object]], ProbeResult]
 
@@ -58,9 +59,6 @@ PROBES: Final[Mapping[str, Probe]] = {
 CPU_STARVED_RATIO: Final = 0.85
 """Share of all processors' time above which a child of low priority hardly runs."""
 
-HANDBOOK_ORDER: Final = ("codec", "display", "camera", "microphone", "speaker")
-"""In which the communes' handbook looks at the devices of a room: the set, picture, sound."""
-
 WITHOUT_DEVICE: Final = ("line", "host")
 """They are there in any room, and in no file."""
 
@@ -77,13 +75,3 @@ def probe_for(kind: str, source_format: object) -> tuple[str, Probe] | None:
         if row.kind == kind and (not row.formats or source_format in row.formats):
             return name, row
     return None
-
-
-def formats() -> tuple[str, ...]:
-    """Return all forms of source that there are."""
-    return tuple(dict.fromkeys(one for row in PROBES.values() for one in row.formats))
-
-
-def formats_of(kind: str) -> tuple[str, ...]:
-    """Return the forms of source that the probes of a kind of device take."""
-    return tuple(one for row in PROBES.values() if row.kind == kind for one in row.formats)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from diemcau_contract.documents import parse_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
-from diemcau_server.district.devices import Devices, NamedDevice, NamedSource
+from diemcau_contract.room_devices import DeviceSource, RoomDevice, RoomDevices
 
 _LETTERS_OF_AN_ID = re.compile(r"[^a-z0-9]+")
 _ID_CHARACTERS = 63
@@ -41,7 +41,7 @@ class NamedPoint(_Section):
 
     id: Identifier
     name: Name
-    devices: Devices | None = None
+    devices: RoomDevices | None = None
 
 
 class Ports(_Section):
@@ -108,9 +108,9 @@ class Names(_Section):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Ho_Chi_Minh"
     profile: Literal["h323-720p", "h323-1080p", "meet-hd"] = "h323-720p"
     ports: Ports = Ports()
-    devices: Devices = (
-        NamedDevice(kind="camera", source=NamedSource(format="v4l2", url="/dev/video0")),
-        NamedDevice(kind="microphone", source=NamedSource(format="system")),
+    devices: RoomDevices = (
+        RoomDevice(kind="camera", source=DeviceSource(format="v4l2", url="/dev/video0")),
+        RoomDevice(kind="microphone", source=DeviceSource(format="system")),
     )
     points: Points
 

@@ -14,7 +14,8 @@ from diemcau_agent.probes.result import ProbeResult
 from diemcau_agent.probes.table import PROBES
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult
-from diemcau_contract.words import Status
+from diemcau_contract.room_devices import FORMATS
+from diemcau_contract.words import DeviceKind, Status
 
 ROOT = Path(__file__).parents[3]
 BAD = "tests.agent.probes.misbehaving"
@@ -128,6 +129,17 @@ def test_a_kind_without_probe_is_not_applicable() -> None:
 def test_every_row_of_the_table_can_be_loaded() -> None:
     """A row that names no function would be found in the field only."""
     assert all(callable(row.load()) for row in PROBES.values())
+
+
+def test_a_file_may_name_what_the_probes_take() -> None:
+    """The hub writes the rooms' files and may not ask the agent; here both are at hand."""
+    taken: dict[str, set[str]] = {}
+    for row in PROBES.values():
+        if row.kind is not None:
+            taken.setdefault(row.kind, set()).update(row.formats)
+
+    assert taken == {kind: set(formats) for kind, formats in FORMATS.items()}
+    assert set(taken) == {str(kind) for kind in DeviceKind}
 
 
 def test_the_result_has_the_contract_form() -> None:
