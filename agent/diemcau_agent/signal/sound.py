@@ -65,7 +65,7 @@ def measure(samples: Samples, rate_hz: int, limits: SoundLimits | None = None) -
         block_p10_dbfs=decibels(float(np.percentile(levels, 10))),
         block_p95_dbfs=decibels(float(np.percentile(levels, 95))),
         peak_to_peak_bits=float(wave.max() - wave.min()) / _LEAST_SIGNIFICANT_BIT,
-        clipped_ratio=_clipped_ratio(np.abs(wave), limits),
+        clipped_ratio=_clipped_ratio(wave, centred, limits),
         hum_ratio=hum_ratio,
         hum_dbfs=decibels(math.sqrt(hum_square)),
     )
@@ -105,22 +105,30 @@ def _rms(wave: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(wave))))
 
 
-def _clipped_ratio(levels: NDArray[np.float64], limits: SoundLimits) -> float:
+def _clipped_ratio(
+    wave: NDArray[np.float64], centred: NDArray[np.float64], limits: SoundLimits
+) -> float:
     """Return the share of samples at full scale, or at the signal's own peak if it is cut there.
 
     A mixing desk that cuts and then turns down leaves flat tops: three samples and more in a row
     close under the peak, and few below; what follows adds a little noise. A sine dwells at its
-    peak as well: about as long as in the next three times that width.
+    peak as well: about as long as in the next three times that width. A constant voltage beneath
+    the sound is no top.
     """
-    full = float(np.mean(levels >= limits.clipping_level))
-    peak = float(levels.max())
+    full = float(np.mean(np.abs(wave) >= limits.clipping_level))
+    return max(full, _flat_top(centred, limits) + _flat_top(-centred, limits))
+
+
+def _flat_top(wave: NDArray[np.float64], limits: SoundLimits) -> float:
+    """Return the share of samples on flat tops of the upper side."""
+    peak = float(wave.max())
     if peak < _TOP_LEAST:
-        return full
+        return 0.0
     width = max(_TOP_BITS * _LEAST_SIGNIFICANT_BIT, limits.flat_top_ratio * peak)
-    at_top, near = levels >= peak - width, levels >= peak - 4 * width
+    at_top, near = wave >= peak - width, wave >= peak - 4 * width
     top = np.mean(at_top[2:] & at_top[1:-1] & at_top[:-2])
     beside = np.mean(near) - np.mean(at_top)
-    return max(full, float(top - _TOP_TO_NEXT * beside))
+    return max(0.0, float(top - _TOP_TO_NEXT * beside))
 
 
 def _hum(centred: NDArray[np.float64], rate_hz: int, limits: SoundLimits) -> tuple[float, float]:

@@ -36,6 +36,14 @@ def test_each_fault_has_its_own_cause(
     assert sound.classify(sound.measure(scene(seed), scenes.RATE_HZ)) == (cause,)
 
 
+@pytest.mark.parametrize("offset", [-0.5, 0.2, 0.9])
+def test_a_constant_voltage_beneath_the_sound_is_no_clipping(offset: float) -> None:
+    """A converter's offset is not heard, and turning the gain down does not mend it."""
+    wave = scenes.quiet_room(1) + np.float32(offset)
+
+    assert sound.classify(sound.measure(wave, scenes.RATE_HZ)) == ()
+
+
 def _tone(hertz: float, amplitude: float) -> scenes.Samples:
     time = np.arange(2 * scenes.RATE_HZ) / scenes.RATE_HZ
     return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
