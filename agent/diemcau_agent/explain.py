@@ -91,6 +91,7 @@ RULES: Final[Sequence[tuple[str, tuple[str, Text, str], *tuple[tuple[str, Text, 
     ("noisy", ("block_p10_dbfs", _ABOVE, "noisy_dbfs")),
     ("too_quiet", ("block_p95_dbfs", _BELOW, "quiet_dbfs")),
     ("chirp_not_heard", ("score_db", _BELOW, "score_db")),
+    ("cpu_busy", ("held_up_seconds", _ABOVE, "held_up_seconds")),
 )
 
 

@@ -6,7 +6,7 @@ needs anyway; PipeWire serves the same protocol.
 """
 
 import ctypes
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +23,7 @@ _S16LE: Final = 3
 """pa_sample_format_t."""
 _DEFAULT: Final = 0xFFFFFFFF
 _CHUNK_SECONDS: Final = 0.02
+_CHUNK: Final = int(_CHUNK_SECONDS * RATE_HZ)
 _BUFFER_SECONDS: Final = 0.1
 
 Steps = NDArray[np.int16]
@@ -51,24 +52,33 @@ def record(source: str, seconds: float) -> Steps:
         return _read(library, stream, int(seconds * RATE_HZ))
 
 
-def play_and_record(sink: str, source: str, wave: Steps) -> Steps:
+def play_and_record(sink: str, source: str, wave: Steps) -> tuple[Steps, float]:
     """Play frames, of shape (count, channels), and record one channel for as long meanwhile.
+
+    Also returns by how many seconds this process was held up at most: what it took longer to come
+    to play, and to fetch what had been recorded, than the sound itself took.
 
     Raises:
         OSError: the sound server refuses or breaks off.
     """
     library = _library()
+    count, channels = wave.shape
     with (
         _stream(library, _RECORD, source, 1) as ear,
-        _stream(library, _PLAYBACK, sink, wave.shape[1]) as mouth,
+        _stream(library, _PLAYBACK, sink, channels, whole=count) as mouth,
     ):
-        # The first sound that comes in says that the source runs: time counts from there.
-        _read(library, ear, int(_CHUNK_SECONDS * RATE_HZ))
-        player = threading.Thread(target=_write, args=(library, mouth, wave), daemon=True)
-        player.start()
-        heard = _read(library, ear, wave.shape[0])
-        player.join()
-    return heard
+        last = _read_all_there_is(library, ear)
+        _write(library, mouth, wave)
+        begun = time.perf_counter()
+        # What came in before the wave went out.
+        _read(library, ear, int((begun - last) * RATE_HZ))
+        parts, held_up = [], begun - last
+        for start in range(0, count, _CHUNK):
+            part = min(_CHUNK, count - start)
+            parts.append(_read(library, ear, part))
+            late = time.perf_counter() - begun - (start + part) / RATE_HZ
+            held_up = max(held_up, late)
+    return np.concatenate(parts), held_up
 
 
 def _library() -> ctypes.CDLL:
@@ -84,14 +94,17 @@ def _library() -> ctypes.CDLL:
 
 @contextmanager
 def _stream(
-    library: ctypes.CDLL, direction: int, device: str, channels: int
+    library: ctypes.CDLL, direction: int, device: str, channels: int, whole: int = 0
 ) -> Iterator[ctypes.c_void_p]:
-    bytes_per_second = RATE_HZ * 2 * channels
+    """Open a stream; what it plays, ``whole`` frames, the server takes at once.
+
+    A busy PC lets a process of low priority wait: it must not have to bring the rest in time.
+    Half of what the buffer is longer than two requests is asked of the device as its latency.
+    """
     sample = _Sample(_S16LE, RATE_HZ, channels)
-    buffer = _Buffer(
-        _DEFAULT, int(_BUFFER_SECONDS * bytes_per_second), _DEFAULT, _DEFAULT,
-        int(_CHUNK_SECONDS * bytes_per_second),
-    )  # fmt: skip
+    chunk, room = (2 * channels * int(part * RATE_HZ) for part in (_CHUNK_SECONDS, _BUFFER_SECONDS))
+    length = 2 * channels * whole + room
+    buffer = _Buffer(_DEFAULT, length, chunk, (length - room) // 2, chunk)
     error = ctypes.c_int()
     stream = library.pa_simple_new(
         None, b"diemcau", direction, device.encode(), b"room check",
@@ -115,6 +128,17 @@ def _write(library: ctypes.CDLL, stream: ctypes.c_void_p, wave: Steps) -> None:
     steps, error = np.ascontiguousarray(wave, "<i2"), ctypes.c_int()
     done = library.pa_simple_write(stream, steps.ctypes.data, steps.nbytes, ctypes.byref(error))
     _check(library, done, error)
+
+
+def _read_all_there_is(library: ctypes.CDLL, stream: ctypes.c_void_p) -> float:
+    """Read up to where a read must wait for the sound; return when that one came."""
+    before = time.perf_counter()
+    while True:
+        _read(library, stream, _CHUNK)
+        now = time.perf_counter()
+        if now - before > _CHUNK_SECONDS / 2:
+            return now
+        before = now
 
 
 def _check(library: ctypes.CDLL, done: int, error: ctypes.c_int) -> None:

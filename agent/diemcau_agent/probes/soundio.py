@@ -1,5 +1,6 @@
 """Record and play by the names that the sound system uses: Pulse on Linux, PortAudio on Windows."""
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -30,8 +31,10 @@ def record(source: str, seconds: float) -> Samples:
     return _samples(pulse.record(source, seconds))
 
 
-def play_and_record(sink: str, source: str, wave: Samples) -> Samples:
+def play_and_record(sink: str, source: str, wave: Samples) -> tuple[Samples, float]:
     """Play one channel to an output and record as long from an input.
+
+    Also returns by how many seconds a busy PC held this process up meanwhile.
 
     Raises:
         OSError: the sound system refuses or breaks off.
@@ -40,10 +43,12 @@ def play_and_record(sink: str, source: str, wave: Samples) -> Samples:
     # On both channels of a stereo speaker: one of them may be broken or not connected.
     steps = np.rint(np.repeat(wave[:, None], 2, axis=1) * (_FULL_SCALE - 1)).astype(np.int16)
     if sys.platform == "win32":
-        return _samples(_portaudio_duplex(sink, source, steps))
+        recorded, held_up = _portaudio_duplex(sink, source, steps)
+        return _samples(recorded), held_up
     from diemcau_agent.probes import pulse  # noqa: PLC0415  # absent on Windows
 
-    return _samples(pulse.play_and_record(sink, source, steps))
+    recorded, held_up = pulse.play_and_record(sink, source, steps)
+    return _samples(recorded), held_up
 
 
 def portaudio_device(devices: Iterable[Mapping[str, Any]], way: Way, name: str) -> int:
@@ -70,7 +75,7 @@ def _portaudio_record(source: str, count: int) -> NDArray[np.int16]:  # not run 
 
 def _portaudio_duplex(
     sink: str, source: str, steps: NDArray[np.int16]
-) -> NDArray[np.int16]:  # not run on Windows yet
+) -> tuple[NDArray[np.int16], float]:  # not run on Windows yet
     import sounddevice  # noqa: PLC0415  # as above
 
     devices = sounddevice.query_devices()
@@ -78,7 +83,10 @@ def _portaudio_duplex(
     recorded: NDArray[np.int16] = sounddevice.playrec(
         steps, samplerate=RATE_HZ, channels=1, dtype="int16", device=numbers, blocking=True
     )
-    return recorded[:, 0]
+    status = sounddevice.get_status()
+    # PortAudio does not say for how long what it lacked was late.
+    held_up = math.inf if status.output_underflow or status.input_overflow else 0.0
+    return recorded[:, 0], held_up
 
 
 def _samples(steps: NDArray[np.int16]) -> Samples:

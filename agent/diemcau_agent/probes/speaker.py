@@ -11,7 +11,7 @@ Runs in a child process.
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ CAUSES: Final = frozenset(
         "needs_microphone", "quiet_hours",
     }
 )  # fmt: skip
-"""All that this probe can say; the frame around it adds its own."""
+"""All that this probe can say of a speaker; ``cpu_busy`` beside it is of the PC, as the frame's."""
 LISTENING_SECONDS: Final = 0.7
 """Before anything is played: does somebody speak?"""
 SETTLING_SECONDS: Final = 0.1
@@ -136,7 +136,8 @@ def _play(
         return _deaf("digital_silence", values)
     people = echo.voices(before, RATE_HZ, wanted.limits)
     dbfs = wanted.limits.soft_chirp_dbfs if people else wanted.limits.chirp_dbfs
-    recorded = play_and_record(speaker.name, microphone.name, echo.two_chirps(RATE_HZ, dbfs))
+    chirps = echo.two_chirps(RATE_HZ, dbfs)
+    recorded, held_up = play_and_record(speaker.name, microphone.name, chirps)
     measures = echo.measure(recorded, RATE_HZ, dbfs)
     canceller = wanted.echo_canceller
     if canceller is None:
@@ -151,8 +152,12 @@ def _play(
         "listener": shown(microphone.name),
         "played_dbfs": dbfs,
         "room_dbfs": round(sound.decibels(float(np.sqrt(np.mean(np.square(before))))), 1),
+        "held_up_seconds": round(held_up, 3),
         **{name: round(value, 4) for name, value in asdict(measures).items()},
     }
+    if held_up > wanted.limits.held_up_seconds:
+        # When it is this process that was late, the delay is the PC's.
+        del values["delay_seconds"]
     return verdict(values, wanted)
 
 
@@ -161,10 +166,13 @@ def verdict(values: Mapping[str, ProbeValue], wanted: SpeakerSettings) -> ProbeR
 
     A speakerphone's own echo canceller removes the chirp before the PC hears it, and a soft
     chirp may be lost among voices: neither is more than a warning. Where this room has passed
-    before with the same speaker and microphone, not hearing it is news.
+    before with the same speaker and microphone, not hearing it is news. On a PC so busy that it
+    holds the test up it may have come too late to be looked for.
     """
     if values["heard"]:
         return judged((), values)
+    if cast("float", values["held_up_seconds"]) > wanted.limits.held_up_seconds:
+        return ProbeResult("unknown", ("chirp_not_heard", "cpu_busy"), values)
     passed = (values["output"], values["listener"]) == wanted.passed_with
     excused = values["echo_canceller"] and not passed
     if excused or values["people_heard"]:

@@ -110,6 +110,8 @@ class EchoLimits:
     """Level that one block of 20 ms in ten must exceed for voices,"""
     voice_spread_db: float = 12.0
     """and by how much it must exceed the quiet ones: a fan is as loud all the time."""
+    held_up_seconds: float = 0.2
+    """So long a busy PC may hold the test up: what comes later may be looked for in vain."""
     volume_least_ratio: float = 0.01
     """Volume below which the speaker, or the microphone that listens, is turned off."""
 

@@ -106,7 +106,7 @@ def test_a_stand_in_camera_that_works_raises_no_alarm(
         ("speaker", {}),
         ("speaker", {"room": "speech"}),
         ("speaker", {"unit": "usb-1"}),
-        ("speaker", {"accepted": {"gain_db": -4.0, "delay_seconds": 0.12}}),
+        ("speaker", {"accepted": {"gain_db": -4.0, "delay_seconds": 0.08}}),
     ],
 )
 def test_a_room_whose_sound_works_raises_no_alarm(
