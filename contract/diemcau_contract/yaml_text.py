@@ -65,6 +65,11 @@ def read_yaml(text: str) -> YamlText:
         loader.dispose()
 
 
+def write_yaml(value: object) -> str:
+    """Return ``value`` as text that ``read_yaml`` reads as the same."""
+    return yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses what cannot be walked, before anybody walks it."""
 
@@ -117,11 +122,16 @@ class _Loader(yaml.SafeLoader):
         return value
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what ``_Loader`` would not take for text."""
+
+
 def _refuse(loader: _Loader, node: yaml.Node) -> None:
     loader.construct_undefined(node)
 
 
-_Loader.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
 for _name in _NO_JSON:
     _Loader.add_constructor(f"{_TAG}{_name}", _refuse)
 

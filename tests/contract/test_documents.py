@@ -14,6 +14,7 @@ from diemcau_contract.documents import parse_document, read_document
 from diemcau_contract.errors import DocumentError, Problem
 from diemcau_contract.mistakes import mistake_text, unknown_key_text, unreadable_text
 from diemcau_contract.profiles import Profile
+from diemcau_contract.yaml_text import read_yaml, write_yaml
 
 GOOD = """\
 id: light
@@ -141,6 +142,17 @@ def test_a_text_that_no_file_may_hold(text: str, line: int, vi: str, en: str) ->
 def test_what_is_just_deep_enough_is_read() -> None:
     """Fifty levels are no mistake of the text."""
     assert read_document("a: " + "[" * 48 + "1" + "]" * 48, "p.yaml").content is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e3", "1.5E-3", "10", "0x1f", "no", "null", "~", "12.5", "", "a: b", "ư\x85\ufffe", "\u2028"],
+)
+def test_what_is_written_is_read_as_the_same(text: str) -> None:
+    """Text stays text, by the rules of what reads it."""
+    value = {"a": [text, 1, 1.5, True, None], "b": []}
+
+    assert read_yaml(write_yaml(value)).content == value
 
 
 def test_a_place_has_its_line() -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from diemcau_agent.config import load_config as load_agent_config
+from diemcau_contract.yaml_text import write_yaml
 from diemcau_server.cli import main as command_line
 from diemcau_server.config import load_config
 from diemcau_server.district.names import id_of, load_names
@@ -260,6 +261,57 @@ def test_the_least_port_and_one_number_for_tcp_and_udp_are_taken(tmp_path: Path)
     names.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     assert init(names, tmp_path / "out") == 0
+
+
+ODD = (
+    "10", "007", "1e3", "0x1f", "0b1", "1-0", "No", "On", "True", "Null", "Y", "1", "2026-03-14",
+)  # fmt: skip
+"""Names whose ids YAML reads as numbers, as yes or no, as nothing, or as a date."""
+
+
+@pytest.mark.parametrize("hub", ["12", "No", "1e3"])
+def test_ids_that_yaml_would_read_as_something_else_stay_text(hub: str, tmp_path: Path) -> None:
+    """All of the set is read by the loaders of those who get it; ``hub.point`` is no number."""
+    devices = [
+        {"kind": "camera", "role": role, "source": {"format": "v4l2", "url": role}}
+        for role in ("1e3", "10", "no", "null")
+    ]
+    content = {
+        "schema": "diemcau.names/1", "hub": hub, "address": "10.0.0.1", "points": list(ODD),
+        "devices": devices,
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(write_yaml(content), encoding="utf-8")
+    assert init(names, tmp_path / "out") == 0
+    server = load_config(tmp_path / "out" / "server" / "server.yaml").hubs[0]
+    rooms = [load_agent_config(file) for file in tmp_path.glob("out/agents/*/agent.yaml")]
+
+    ids = [name.lower() for name in ODD]
+    assert server.id == hub.lower()
+    assert [(point.id, point.name) for point in server.points] == list(zip(ids, ODD, strict=True))
+    assert {room.hub for room in rooms} == {hub.lower()}
+    assert sorted(room.point for room in rooms) == sorted(ids)
+    assert {(room.broker.username, room.broker.host) for room in rooms} == {
+        (f"{hub.lower()}.{one}", "10.0.0.1") for one in ids
+    }
+    assert {device.role for device in rooms[0].devices} == {"1e3", "10", "no", "null"}
+    assert {device.source["url"] for device in rooms[0].devices} == {"1e3", "10", "no", "null"}
+
+
+@pytest.mark.parametrize("room_only", [True, False])
+def test_rooms_without_devices_are_written_as_such(tmp_path: Path, *, room_only: bool) -> None:
+    """Only their lines are looked at: in the whole district, or in one room."""
+    points: list[object] = [{"id": "a", "name": "A", **({"devices": []} if room_only else {})}, "B"]
+    content = {
+        "schema": "diemcau.names/1", "hub": "H", "address": "10.0.0.1", "points": points,
+        **({} if room_only else {"devices": []}),
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert init(names, tmp_path / "out") == 0
+    a, b = (load_agent_config(tmp_path / "out" / "agents" / one / "agent.yaml") for one in "ab")
+    assert (len(a.devices), len(b.devices)) == ((0, 2) if room_only else (0, 0))
 
 
 def test_a_speaker_that_no_microphone_of_its_room_hears_is_refused(

@@ -7,10 +7,9 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-import yaml
-
 from diemcau_contract.messages import MAX_MESSAGE_BYTES
 from diemcau_contract.topics import ROOT
+from diemcau_contract.yaml_text import write_yaml
 from diemcau_server.district.names import NamedPoint, Names
 from diemcau_server.district.secrets import Account, new_password
 
@@ -123,7 +122,7 @@ def unit_files(folder: Path, programs: Programs) -> dict[str, str]:
 
 
 def _server_file(names: Names) -> str:
-    rows = (f"      - {{id: {one.id}, name: {_quoted(one.name)}}}" for one in names.points)
+    rows = (f"      - {{id: {_quoted(one.id)}, name: {_quoted(one.name)}}}" for one in names.points)
     text = _filled(
         "server.yaml",
         **_common(names),
@@ -139,25 +138,25 @@ def _server_file(names: Names) -> str:
 def _agent_file(names: Names, point: NamedPoint, account: Account) -> str:
     devices = names.devices if point.devices is None else point.devices
     asked = [device.model_dump(exclude_unset=True) for device in devices]
-    shown = yaml.safe_dump(asked, allow_unicode=True, sort_keys=False).rstrip("\n")
     return _filled(
         "agent.yaml",
         **_common(names),
-        point=point.id,
+        point=_quoted(point.id),
         point_name=point.name,
-        account=account.name,
-        devices=shown,
+        account=_quoted(account.name),
+        devices=write_yaml({"devices": asked}).rstrip("\n"),
     )
 
 
 def _common(names: Names) -> Mapping[str, object]:
     return {
-        "hub": names.hub.id, "address": names.address, "broker_port": names.ports.broker,
+        "hub": _quoted(names.hub.id), "address": names.address, "broker_port": names.ports.broker,
         "http_port": names.ports.http, "measure_port": names.ports.measure,
     }  # fmt: skip
 
 
 def _quoted(text: str) -> str:
+    """Return ``text`` as YAML takes it for text, also where it is ``10``, ``1e3`` or ``no``."""
     return json.dumps(text, ensure_ascii=False)
 
 
