@@ -66,7 +66,9 @@ class Problem:
         """Return the problem in one line."""
         place = f"{self.file}:{self.line}" if self.line else self.file
         what = self.what.in_language(language)
-        return f"{place}: {self.where}: {what}" if self.where else f"{place}: {what}"
+        # A key is the writer's own text; nothing of it may steer a terminal.
+        where = self.where if self.where.isprintable() else repr(self.where)[1:-1]
+        return f"{place}: {where}: {what}" if where else f"{place}: {what}"
 
 
 class ValueMistake(ValueError):  # noqa: N818  # it never leaves the reading of a document

@@ -371,7 +371,57 @@ def test_mistakes_among_the_names_are_told_by_line(
     assert f"{names}:3: adress: " in told
     assert ": address: " in told
     assert f"{names}:4: timezone: is no time zone" in told
-    assert f"{names}:5: points: point ids must differ; doubled: xa-bom-bo" in told
+    assert (
+        f"{names}:5: points[1]: the id 'xa-bom-bo' of 'Khác' is also that of 'Xã Bom Bo' on line 5"
+    ) in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "vi", "en"),
+    [
+        ({"points": ["A", "Xã Bom Bo", "xã bóm bò"]},
+         "points[2]: mã 'xa-bom-bo' của 'xã bóm bò' trùng với 'Xã Bom Bo' ở dòng 3",
+         "points[2]: the id 'xa-bom-bo' of 'xã bóm bò' is also that of 'Xã Bom Bo' on line 3"),
+        ({"points": ["–"]},
+         "points[0]: tên này không cho ra mã nào (mã chỉ gồm a-z, 0-9); ghi rõ: {id: …, name: …} "
+         "(đang là '–')",
+         "points[0]: this name gives no id (of a-z and 0-9); write {id: …, name: …} (got '–')"),
+        ({"hub": 12},
+         "hub: YAML không đọc chữ này là tên; ghi trong dấu nháy kép (đang là 12)",
+         "hub: YAML does not read this as a name; write it in double quotes (got 12)"),
+        ({"points": [{"id": "a", "name": " "}]},
+         "points[0].name: tên phải nằm trên một dòng, đọc được, không có ký tự điều khiển "
+         "(đang là ' ')",
+         "points[0].name: must be a name that can be read, on one line, without control "
+         "characters (got ' ')"),
+        ({"points": ["a\ufffe"]}, r"(đang là 'a\ufffe')", r"(got 'a\ufffe')"),
+        ({"points": ["a\uffff"]}, r"(đang là 'a\uffff')", r"(got 'a\uffff')"),
+        ({"points": ["a\x1b[31m"]}, r"(đang là 'a\x1b[31m')", r"(got 'a\x1b[31m')"),
+        ({"address": "a..b"},
+         "address: phải là tên máy hay địa chỉ IPv4, không kèm cổng (đang là 'a..b')",
+         "address: must be a host name or an IPv4 address, without a port (got 'a..b')"),
+        ({"address": "10.0.0.1:1883\x07"}, r"(đang là '10.0.0.1:1883\x07')",
+         r"(got '10.0.0.1:1883\x07')"),
+        ({"\x1b[1mhub": 1}, r"\x1b[1mhub: không có khóa này", r"\x1b[1mhub: unknown key"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_words_that_steer_no_terminal(
+    change: dict[str, object], vi: str, en: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one language, the value escaped; nothing is taken that server or agent would refuse."""
+    content = {
+        "points": ["A"], "schema": "diemcau.names/1", "hub": "H", "address": "10.0.0.1", **change,
+    }  # fmt: skip
+    names = tmp_path / "names.yaml"
+    names.write_text(write_yaml(content), encoding="utf-8")
+
+    for language, told in (("vi", vi), ("en", en)):
+        assert init(names, tmp_path / "out", "--lang", language) == 2
+        error = capsys.readouterr().err
+        assert told in error
+        assert all(line.isprintable() for line in error.splitlines())
+        assert "pattern" not in error
     assert not (tmp_path / "out").exists()
 
 
