@@ -211,6 +211,29 @@ def test_what_is_printed_works_in_a_room_and_after_the_files_have_changed_hands(
     assert "sudo -s" not in commands
 
 
+def test_debians_own_broker_is_ended_before_ours_is_started(district: Path, tmp_path: Path) -> None:
+    """Ours could not have its port, and our server would enter one that lets everybody in."""
+    end = "    sudo systemctl disable --now mosquitto"
+    lines = (district / "README.txt").read_text(encoding="utf-8").splitlines()
+    starts = [number for number, line in enumerate(lines) if "-c mosquitto.conf" in line]
+    names = tmp_path / "names.yaml"
+    text = NAMES.read_text(encoding="utf-8")
+    names.write_text(text.replace("broker: 1883", "broker: 1884"), encoding="utf-8")
+    assert init(names, tmp_path / "elsewhere") == 0
+
+    assert lines.index(end) < starts[0]
+    assert end not in (tmp_path / "elsewhere" / "README.txt").read_text(encoding="utf-8")
+
+
+def test_what_else_was_written_is_told_with_what_it_is_for(district: Path) -> None:
+    """Nobody looks for a password of which nothing is said; each on a line of its own."""
+    lines = (district / "README.txt").read_text(encoding="utf-8").splitlines()
+    told = [line.removeprefix("- ").split(":")[0] for line in lines if line.startswith("- ")]
+
+    assert told == ["prometheus/", "alertmanager/smtp-password", "grafana/admin-password"]
+    assert all((district / name).exists() for name in told)
+
+
 def test_under_sudo_the_commands_are_said_to_be_for_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

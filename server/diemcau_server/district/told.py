@@ -15,6 +15,10 @@ from diemcau_server.speech.language import Speech
 ROOM_AGENT: Final = "/opt/diemcau/bin/diemcau-agent"
 """Where install.sh puts it in a room; this machine's own place says nothing about a room."""
 
+END_DEBIANS_BROKER: Final = "sudo systemctl disable --now mosquitto"
+"""It listens on port 1883 of loopback and lets everybody in: our server would enter it."""
+_MQTT_PORT: Final = 1883
+
 
 def find_programs() -> Programs:
     """Return where the hall's programs are on this machine, and where a room's will be."""
@@ -34,6 +38,12 @@ def told(names: Names, folder: Path, say: Speech) -> Iterator[str]:
         yield say("These files belong to root. What follows is for a root shell:")
         yield "    sudo -s"
         yield ""
+    if names.ports.broker == _MQTT_PORT:
+        yield say(
+            "The Mosquitto service of Debian takes port 1883 when it is installed; end it first:"
+        )
+        yield f"    {END_DEBIANS_BROKER}"
+        yield ""
     yield say("Start the broker, then the server, and look whether all is well:")
     yield f"    cd {home}/broker && {_shown('mosquitto')} -c mosquitto.conf"
     yield f"    {_shown('diemcau-server')} run --config {home}/server/server.yaml"
@@ -52,6 +62,7 @@ def told(names: Names, folder: Path, say: Speech) -> Iterator[str]:
     yield f"    {_shown('diemcau')} {test}"
     yield ""
     yield from _by_systemd(home, (doctor, test), say)
+    yield from _besides(say)
 
 
 def _by_systemd(home: str, later: tuple[str, ...], say: Speech) -> Iterator[str]:
@@ -65,6 +76,16 @@ def _by_systemd(home: str, later: tuple[str, ...], say: Speech) -> Iterator[str]
     yield say("From then on their files are theirs; look and test with sudo:")
     for command in later:
         yield f"    sudo {shlex.quote(_program('diemcau'))} {command}"
+
+
+def _besides(say: Speech) -> Iterator[str]:
+    yield ""
+    yield say("Written as well, for what watches over the district:")
+    yield say("- prometheus/ is for Prometheus as it is: its file and the rules of the alerts.")
+    yield say(
+        "- alertmanager/smtp-password is empty: write the mail server's password there, one line."
+    )
+    yield say("- grafana/admin-password is the password of Grafana's user admin.")
 
 
 def _as_root_for_another() -> bool:
