@@ -1,8 +1,10 @@
 """What the ``doctor`` of hall and room looks at: PASS or FAIL a line, and what mends it."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from diemcau_contract.texts import Language, Text
@@ -23,6 +25,13 @@ a year of a district's reports (16 points, two a minute, 1 KB) takes about half 
 def same(text: str) -> Text:
     """Return what reads the same in both languages: a path, a system's own words."""
     return Text(text, text)
+
+
+def shown_path(path: Path) -> str:
+    """Return ``path`` as it stands in a command of this system's shell."""
+    if sys.platform == "win32":
+        return f'"{path}"' if " " in str(path) else str(path)
+    return shlex.quote(str(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import errno
 import http.client
 import importlib.util
 import json
-import shlex
 import shutil
 import socket
 import sys
@@ -18,11 +17,20 @@ from typing import Final
 
 from diemcau_contract.causes import Text
 from diemcau_contract.errors import DocumentError
-from diemcau_contract.needs import Need, acl_need, clock_need, disk_need, loop_need, same
+from diemcau_contract.needs import (
+    Need,
+    acl_need,
+    clock_need,
+    disk_need,
+    loop_need,
+    same,
+    shown_path,
+)
 from diemcau_contract.topics import Up, all_up, doctors, up
 from diemcau_line.clock import sync_state
 from diemcau_server.config import ServerConfig, load_config
-from diemcau_server.link import BrokerAddress, try_login
+from diemcau_server.district.told import END_DEBIANS_BROKER
+from diemcau_server.link import BrokerAddress, Refusal, RefusalKind, try_login
 
 _HEALTH_SECONDS: Final = 3.0
 _WINDOWS: Final = sys.platform == "win32"
@@ -38,7 +46,7 @@ def server_needs(file: Path) -> Iterator[Need]:
     except DocumentError as error:
         lines = Text(*("; ".join(one.in_language(language) for one in error.problems)
                        for language in ("vi", "en")))  # fmt: skip
-        mend = f"diemcau-server run --check-only --config {file}"
+        mend = f"diemcau-server run --check-only --config {shown_path(file)}"
         yield Need("config", name, there=False, detail=lines, mend=mend)
         yield clock_need(synchronised=sync_state().synchronised)
         return
@@ -86,13 +94,12 @@ async def _broker_needs(config: ServerConfig) -> list[Need]:
     )
     hub = config.hubs[0].id
     permitted, forbidden = doctors(hub), up(hub, _NOBODY, Up.REPORT)
-    problem, heard = await try_login(address, permitted, forbidden)
-    if problem is not None:
-        mend = f"Test-NetConnection {address.host} -Port {address.port}"
-        mend = mend if _WINDOWS else f"nc -vz {address.host} {address.port}"
-        return [Need("broker", name, there=False, detail=problem, mend=mend)]
+    refusal, heard = await try_login(address, permitted, forbidden)
+    if refusal is not None:
+        mend, advice = _login_mend(config, address, refusal)
+        return [Need("broker", name, there=False, detail=refusal.text, mend=mend, advice=advice)]
     stranger, _ = await try_login(replace(address, username=None, password=None))
-    return [
+    needs = [
         Need("broker", name, there=True, detail=same(str(address))),
         _hearing_need(broker.username, permitted, there=heard.permitted),
         acl_need(heard=heard.forbidden, hears=heard.permitted, topic=forbidden),
@@ -106,6 +113,80 @@ async def _broker_needs(config: ServerConfig) -> list[Need]:
             ),
         ),
     ]
+    own = _own_broker(config)
+    if stranger is None and own is not None:
+        return [_of_another(need, own) if need.there is False else need for need in needs]
+    return needs
+
+
+def _login_mend(config: ServerConfig, address: BrokerAddress, refusal: Refusal) -> tuple[str, Text]:
+    """Return the command that shows why the login fails, or what to do where none does."""
+    host, port = address.host, address.port
+    match refusal.kind:
+        case RefusalKind.LOGIN:
+            return "", _password_advice(config)
+        case RefusalKind.HOST_NAME:
+            return f"nslookup {host}" if _WINDOWS else f"getent hosts {host}", same("")
+        case RefusalKind.CERTIFICATE:
+            return "", Text(
+                f"ca_file phải là chứng thư của nơi cấp cho broker, và chứng thư của broker phải "
+                f"có {host} và còn hạn",
+                f"ca_file must be the certificate of the broker's authority, and the broker's "
+                f"own must name {host} and be in date",
+            )
+        case RefusalKind.TLS:
+            return "", Text(
+                f"cổng {port} của broker không dùng TLS: ghi mqtt:// trong broker.url, hoặc đặt "
+                f"certfile và keyfile dưới listener {port} trong mosquitto.conf",
+                f"port {port} of the broker has no TLS: write mqtt:// in broker.url, or set "
+                f"certfile and keyfile below listener {port} in mosquitto.conf",
+            )
+        case RefusalKind.OTHER:
+            shows = (
+                f"Test-NetConnection {host} -Port {port}" if _WINDOWS else f"nc -vz {host} {port}"
+            )
+            return shows, same("")
+
+
+def _password_advice(config: ServerConfig) -> Text:
+    """Say where the two passwords stand that must be the same."""
+    user, name = config.broker.username, config.broker.password_file
+    if user is None or name is None:
+        return Text(
+            f"ghi username và password_file trong mục broker của {config.file}",
+            f"give username and password_file in the section broker of {config.file}",
+        )
+    file = config.file.resolve().parent / name
+    return Text(
+        f"{file} phải chứa mật khẩu của {user} trong tệp mà dòng password_file của "
+        f"mosquitto.conf chỉ đến (đặt lại: mosquitto_passwd TỆP {user}); rồi khởi động lại broker",
+        f"{file} must hold the password that {user} has in the file that password_file in "
+        f"mosquitto.conf names (set it anew: mosquitto_passwd FILE {user}); then restart the "
+        "broker",
+    )
+
+
+def _own_broker(config: ServerConfig) -> Path | None:
+    """Return the broker's file that init has put beside ours, where it forbids strangers."""
+    file = config.file.resolve().parent.parent / "broker" / "mosquitto.conf"
+    with suppress(OSError, UnicodeDecodeError):
+        if "allow_anonymous false" in file.read_text(encoding="utf-8").splitlines():
+            return file
+    return None
+
+
+def _of_another(need: Need, own: Path) -> Need:
+    """Say that it is not the broker of ``own`` that answers: strangers enter it."""
+    detail = Text(
+        f"broker đang trả lời không phải broker của {own}: tệp đó cấm người lạ",
+        f"the broker that answers is not that of {own}, which forbids strangers",
+    )
+    advice = Text(
+        "dừng broker kia, rồi khởi động lại broker của thư mục này",
+        "stop the other broker, then restart this folder's own",
+    )
+    mend = "" if _WINDOWS else f"{END_DEBIANS_BROKER}; sudo systemctl restart diemcau-broker"
+    return replace(need, detail=detail, mend=mend, advice=advice)
 
 
 def _hearing_need(username: str | None, topic: str, *, there: bool) -> Need:
@@ -157,9 +238,9 @@ def _giving(folder: Path, *, there: bool) -> str:
     Directly below the root lie the system's own folders.
     """
     if not there:
-        return f"sudo install -d -o diemcau {shlex.quote(str(folder))}"
+        return f"sudo install -d -o diemcau {shown_path(folder)}"
     below = folder.parts[1:]
-    return f"sudo chown -R diemcau: {shlex.quote(str(folder))}" if len(below) > 1 else ""
+    return f"sudo chown -R diemcau: {shown_path(folder)}" if len(below) > 1 else ""
 
 
 def _nearest(folder: Path) -> Path:

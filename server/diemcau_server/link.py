@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import aiomqtt
@@ -192,6 +193,24 @@ class Link:
         return _client(self._address, self._identifier, _delivering(self._deliver))
 
 
+class RefusalKind(StrEnum):
+    """Why there is no session, told apart by what a person must look at."""
+
+    LOGIN = "login"
+    HOST_NAME = "host_name"
+    CERTIFICATE = "certificate"
+    TLS = "tls"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no session, in one sentence."""
+
+    kind: RefusalKind
+    text: Text
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What came back to an account of what it published."""
@@ -202,7 +221,7 @@ class Heard:
 
 async def try_login(
     address: BrokerAddress, permitted: str | None = None, forbidden: str | None = None
-) -> tuple[Text | None, Heard]:
+) -> tuple[Refusal | None, Heard]:
     """Enter the broker and leave; return why that fails, and which messages came through.
 
     Both are topics that this account hears; on ``forbidden`` it must not publish. Without them
@@ -215,7 +234,7 @@ async def try_login(
                 return None, Heard()
             return None, await _heard(client, permitted, forbidden)
     except (aiomqtt.MqttError, OSError, TimeoutError) as error:
-        return _refusal(address, error), Heard()
+        return Refusal(_kind(address, error), _refusal(address, error)), Heard()
 
 
 async def _heard(client: aiomqtt.Client, permitted: str, forbidden: str) -> Heard:
@@ -255,8 +274,7 @@ def _client(
 
 def _refusal(address: BrokerAddress, error: Exception) -> Text:
     """Say why there is no session."""
-    code = getattr(error, "rc", None)
-    if getattr(code, "value", code) in _REFUSED_CODES:
+    if _kind(address, error) is RefusalKind.LOGIN:
         return Text(
             f"broker {address} từ chối đăng nhập: kiểm tra username và password_file",
             f"the broker {address} refuses the login: check username and password_file",
@@ -265,6 +283,21 @@ def _refusal(address: BrokerAddress, error: Exception) -> Text:
         f"không kết nối được broker {address}: {_plain(error)}",
         f"the broker {address} cannot be reached: {_plain(error)}",
     )
+
+
+def _kind(address: BrokerAddress, error: Exception) -> RefusalKind:
+    code = getattr(error, "rc", None)
+    if getattr(code, "value", code) in _REFUSED_CODES:
+        return RefusalKind.LOGIN
+    cause = error.__context__  # what the library has wrapped
+    if isinstance(cause, socket.gaierror):
+        return RefusalKind.HOST_NAME
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return RefusalKind.CERTIFICATE
+    # A broker that speaks no TLS answers the handshake by hanging up.
+    if isinstance(cause, ssl.SSLError) or (address.tls and isinstance(cause, ConnectionResetError)):
+        return RefusalKind.TLS
+    return RefusalKind.OTHER
 
 
 @asynccontextmanager

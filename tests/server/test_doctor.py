@@ -1,5 +1,6 @@
 """What ``diemcau doctor`` finds at the hall, and the line that mends it."""
 
+import gc
 import json
 import shutil
 import socket
@@ -22,10 +23,14 @@ from diemcau_contract.needs import (
 )
 from diemcau_server import doctor as server_doctor
 from diemcau_server.cli import main as command_line
+from diemcau_server.district.names import load_names
+from diemcau_server.district.papers import broker_file
 from tests.brokers import Mosquitto, free_port, mosquitto_program
+from tests.certificates import certify
 from tests.server.district import FILE
 
 Doctor = Callable[..., tuple[int, dict[str, dict[str, object]]]]
+NAMES = Path(__file__).parents[2] / "config" / "names.yaml"
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  # as shutil's own
 
 
@@ -256,6 +261,104 @@ def test_a_wrong_password_is_told_as_such(tmp_path: Path, look: Doctor) -> None:
     assert needs["broker"]["result"] == "fail"
     assert "refuses the login" in str(needs["broker"]["detail"])
     assert "broker_acl" not in needs
+    mend = needs["broker"]["mend"]
+    assert isinstance(mend, dict)
+    for words in mend.values():
+        assert f"{secret} " in words
+        assert "password_file" in words
+        assert "mosquitto_passwd" in words
+
+
+def test_a_login_that_the_file_does_not_give_is_asked_for(tmp_path: Path, look: Doctor) -> None:
+    """No password of which one could say where it is."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    broker = Mosquitto(program, tmp_path, ("allow_anonymous false",))
+    broker.start()
+    try:
+        _, needs = look(sections(free_port(), f"url: '{broker.url}'"))
+    finally:
+        broker.stop()
+
+    assert needs["broker"]["mend"] == {
+        "vi": f"ghi username và password_file trong mục broker của {tmp_path}/server.yaml",
+        "en": f"give username and password_file in the section broker of {tmp_path}/server.yaml",
+    }
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_port_without_tls(broker: Mosquitto, look: Doctor) -> None:
+    """It can be reached: what shows that shows nothing."""
+    url = broker.url.replace("mqtt:", "mqtts:")
+    _, needs = look(sections(free_port(), f"url: '{url}'"))
+
+    gc.collect()  # the library leaves the socket of a failed handshake to the collector
+    assert needs["broker"]["result"] == "fail"
+    mend = needs["broker"]["mend"]
+    assert isinstance(mend, dict)
+    assert all(f"listener {broker.port}" in words for words in mend.values())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_certificate_of_another_host(tmp_path: Path, look: Doctor) -> None:
+    """The name that is asked for must stand in it."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    certify(tmp_path)
+    tls = (f"certfile {tmp_path / 'broker.pem'}", f"keyfile {tmp_path / 'broker.key'}")
+    broker = Mosquitto(program, tmp_path, ("user root", "allow_anonymous true", *tls))
+    broker.start()
+    try:
+        url = f"mqtts://localhost:{broker.port}"
+        _, needs = look(sections(free_port(), f"url: '{url}', ca_file: ca.pem"))
+    finally:
+        broker.stop()
+
+    gc.collect()  # the library leaves the socket of a failed handshake to the collector
+    assert needs["broker"]["result"] == "fail"
+    mend = needs["broker"]["mend"]
+    assert isinstance(mend, dict)
+    assert all("ca_file" in words and "localhost" in words for words in mend.values())
+
+
+@pytest.mark.parametrize(
+    ("windows", "mend"), [(False, "getent hosts khong.invalid"), (True, "nslookup khong.invalid")]
+)
+def test_a_host_that_nobody_knows(
+    look: Doctor, monkeypatch: pytest.MonkeyPatch, *, windows: bool, mend: str
+) -> None:
+    """No port of it can be tried."""
+    monkeypatch.setattr(server_doctor, "_WINDOWS", windows)
+    _, needs = look(sections(free_port(), "url: 'mqtt://khong.invalid'"))
+
+    assert (needs["broker"]["result"], needs["broker"]["mend"]) == ("fail", mend)
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_a_broker_that_is_not_the_one_beside_the_servers_file(
+    broker: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, forbidden: bool
+) -> None:
+    """Debian's own lets strangers in where the written file forbids them: it is in the way."""
+    file = tmp_path / "server" / "server.yaml"
+    own = tmp_path / "broker" / "mosquitto.conf"
+    for one in (file, own):
+        one.parent.mkdir()
+    file.write_text(sections(free_port(), f"url: '{broker.url}'"), encoding="utf-8")
+    text = broker_file(load_names(NAMES))
+    own.write_text(text if forbidden else text.replace("anonymous false", "anonymous true"))
+    command_line.run(["doctor", "--config", str(file), "--json"])
+    needs = {need["key"]: need for need in json.loads(capsys.readouterr().out)["needs"]}
+
+    assert needs["broker"]["result"] == "pass"
+    for key in ("broker_acl", "broker_anonymous"):
+        assert needs[key]["result"] == "fail"
+        ends = "systemctl disable --now mosquitto" in str(needs[key]["mend"])
+        names = str(own) in needs[key]["detail"]["vi"]
+        assert (ends, names) == (forbidden, forbidden)
 
 
 def test_a_broker_that_is_not_there(look: Doctor) -> None:
@@ -271,14 +374,14 @@ def test_a_file_with_mistakes_is_the_first_thing_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In words, in one language, with the command that lists them; no trace."""
-    file = tmp_path / "server.yaml"
+    file = tmp_path / "máy chủ.yaml"
     file.write_text("schema: diemcau.server/1\n", encoding="utf-8")
     code = command_line.run(["doctor", "--config", str(file), "--lang", "vi"])
     first, second, *_ = capsys.readouterr().out.splitlines()
 
     assert code == 1
     assert first.startswith("FAIL  Tệp cấu hình của máy chủ: ")
-    assert second == f"      → diemcau-server run --check-only --config {file}"
+    assert second == f"      → diemcau-server run --check-only --config '{file}'"
 
 
 def test_a_full_disk(look: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
