@@ -28,6 +28,7 @@ from diemcau_contract.needs import (
     need_document,
     need_lines,
     same,
+    shown_path,
 )
 from diemcau_contract.topics import ROOT
 from diemcau_line.clock import sync_state
@@ -148,7 +149,8 @@ def _state_need(config: AgentConfig) -> Need:
         with tempfile.TemporaryFile(dir=_existing(folder)):
             pass
     except OSError as error:
-        mend = f'mkdir "{folder}"' if _WINDOWS else f"sudo install -d -o {user_name()} {folder}"
+        shown = shown_path(folder)
+        mend = f"mkdir {shown}" if _WINDOWS else f"sudo install -d -o {user_name()} {shown}"
         return Need("state", name, there=False, detail=same(str(error)), mend=mend)
     return Need("state", name, there=True)
 
@@ -179,7 +181,7 @@ def _login_need(config: AgentConfig, problem: LinkProblem | None) -> Need:
     if problem is None:
         return Need("broker", name, there=True)
     host, port = config.broker.host, config.broker.port
-    mend = f"diemcau-agent run --verbose --config {config.file}"
+    mend = f"diemcau-agent run --verbose --config {shown_path(config.file)}"
     if problem.fault is LinkFault.UNKNOWN_HOST:
         mend = f"nslookup {host}" if _WINDOWS else f"getent hosts {host}"
     elif problem.fault in (LinkFault.NOT_LISTENING, LinkFault.UNREACHABLE):

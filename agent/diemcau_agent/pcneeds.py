@@ -4,17 +4,17 @@ import ctypes.util
 import getpass
 import importlib.util
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from diemcau_agent.devices import ExpectedDevice
 from diemcau_agent.probes.consent import Capability, Registry, WindowsRegistry, read_consent
 from diemcau_contract.causes import Text
-from diemcau_contract.needs import Need, same
+from diemcau_contract.needs import Need, same, shown_path
 
 _MODULES: Final = ("aiopjlink", "av", "numpy")
 _SOUND_MODULES: Final = {True: ("comtypes", "pycaw", "sounddevice"), False: ("pulsectl",)}
@@ -44,17 +44,29 @@ def pc_needs(devices: Iterable[ExpectedDevice] | None, file: Path | None) -> lis
     needs = [modules_need(windows=_WINDOWS)]
     if sys.platform == "win32":
         return [*needs, *windows_needs(WindowsRegistry(), _windows_session(), file)]
-    sound = formats is None or any((kind, "system") in formats for kind in _AUDIO)
+    sound = None if formats is None else any((kind, "system") in formats for kind in _AUDIO)
     return [*needs, *linux_needs(Path("/"), os.environ, with_sound=sound)]
 
 
-def linux_needs(root: Path, environment: Mapping[str, str], *, with_sound: bool) -> Iterator[Need]:
-    """Look at drivers, groups, the session's sound server and its libraries."""
+def linux_needs(
+    root: Path, environment: Mapping[str, str], *, with_sound: bool | None
+) -> Iterator[Need]:
+    """Look at drivers, groups, the session's sound server and its libraries.
+
+    ``with_sound`` None: it is not known whether the room has any, so nothing is missing.
+    """
     yield _drivers_need(root)
     video = Text("Quyền mở camera (nhóm video)", "Right to open cameras (group video)")
     yield _access_need("video", video, (root / "dev").glob("video*"))
-    if not with_sound:
+    if with_sound is False:
         return
+    unknown = Text("chưa biết phòng này có âm thanh không", "not known whether this room has sound")
+    for need in _sound_needs(root, environment):
+        lacks = need.there is False
+        yield need if with_sound or not lacks else replace(need, there=None, detail=unknown)
+
+
+def _sound_needs(root: Path, environment: Mapping[str, str]) -> Iterator[Need]:
     server = _server_need(environment)
     yield server
     if not server.there:
@@ -105,15 +117,16 @@ def modules_need(*, windows: bool) -> Need:
 
 def shown_file(file: Path | None) -> str:
     """Return the agent's file as it stands in a command; None: where it is installed."""
-    if file is None:
-        return _INSTALLED_FILE
-    if sys.platform == "win32":
-        return f'"{file}"' if " " in str(file) else str(file)
-    return shlex.quote(str(file))
+    return _INSTALLED_FILE if file is None else shown_path(file)
 
 
 def user_name() -> str:
-    """Return who runs this, ``$USER`` where the system does not say."""
+    """Return who runs this, or called it by sudo; ``$USER`` where the system does not say.
+
+    Root's own groups and session are of no use to the room.
+    """
+    if sys.platform != "win32" and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"]
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -4,6 +4,7 @@ import ctypes.util
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -99,6 +100,37 @@ def test_outside_of_a_session_it_says_so(tmp_path: Path) -> None:
 def test_a_room_without_sound_needs_none_of_it(tmp_path: Path) -> None:
     """Only what the file names is asked for."""
     assert set(by_key(linux_needs(tmp_path, {}, with_sound=False))) == {"drivers", "video"}
+
+
+def test_a_room_of_which_nothing_is_known_lacks_no_sound(tmp_path: Path) -> None:
+    """Its file cannot be read: what is there is said, what is not may not be needed."""
+    needs = by_key(linux_needs(tmp_path, {}, with_sound=None))
+
+    assert {"sound", "audio", "pulse"} <= needs.keys()
+    assert needs["sound"].there is None
+    assert needs["sound"].detail.en == "not known whether this room has sound"
+    assert not any(need.there is False for need in needs.values())
+
+
+def test_under_sudo_the_user_who_called_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root's own groups and session are of no use; `sudo -u USER` is that user's."""
+    monkeypatch.setenv("SUDO_USER", "xa")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert pcneeds.user_name() == "xa"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("LOGNAME", "phong")
+    assert pcneeds.user_name() == "phong"
+
+
+def test_paths_in_commands_are_one_word(tmp_path: Path) -> None:
+    """Whatever the folder is called, the command is about it and nothing else."""
+    state = tmp_path / "phòng họp; reboot"
+    state.write_text("a file in the place of the folder", encoding="utf-8")
+    config = agent_config(tmp_path, 1883, file=tmp_path / "a b.yaml", state_directory=state)
+    refused = LinkProblem(LinkFault.LOGIN_REFUSED, config.broker, "")
+    needs = (doctor_module._state_need(config), doctor_module._login_need(config, refused))
+
+    assert [shlex.split(need.mend)[-1] for need in needs] == [str(state), str(config.file)]
 
 
 def test_a_windows_pc() -> None:
@@ -315,6 +347,7 @@ def test_a_file_that_cannot_be_used_is_the_first_thing_told(
     assert code == 1
     assert text.startswith("FAIL  The agent's file: the configuration has ")
     assert "PASS  Python libraries" in text
+    assert "FAIL  The session's sound service" not in text
 
 
 def test_for_programs_it_tells_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
