@@ -118,9 +118,15 @@ def start_log(
     environment: Mapping[str, str],
     *,
     verbose: bool,
-) -> None:
-    """Log through ``handler``: our own events from INFO on, or all, and warnings of libraries."""
-    handler.setFormatter(lines_for(form, handler.stream, environment))
+) -> bool:
+    """Log through ``handler``: our own events from INFO on, or all, and warnings of libraries.
+
+    Returns whether its lines are for somebody who watches: why the program ends is told there in a
+    sentence, and to the journal and to programs by an event like all others.
+    """
+    lines = lines_for(form, handler.stream, environment)
+    handler.setFormatter(lines)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in _OWN:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    return type(lines) is TextLines

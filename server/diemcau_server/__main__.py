@@ -13,9 +13,10 @@ from diemcau_contract.errors import CommandLineError, DocumentError
 from diemcau_contract.logs import LOG_FORM, LOG_FORMS, start_log
 from diemcau_server import __version__
 from diemcau_server.config import ServerConfig, load_config
-from diemcau_server.errors import ServerError
+from diemcau_server.errors import FaultError, ServerError
 
 _NAME = "diemcau-server"
+_LOG = logging.getLogger(__name__)
 
 EXIT_OK = 0
 EXIT_RUNTIME = 1
@@ -39,6 +40,10 @@ _HELP: Mapping[str, Text] = {
     "problems": Text("Tệp cấu hình có {count} lỗi:", "Configuration has {count} problems:"),
     "one_problem": Text("Tệp cấu hình có 1 lỗi:", "Configuration has 1 problem:"),
     "cannot": Text("Máy chủ không chạy được: {why}", "The server cannot run: {why}"),
+    "fault": Text(
+        "Lỗi của chương trình: {why}. Chạy lại với --verbose và gửi nhật ký cho kỹ thuật.",
+        "Fault of the program: {why}. Run it again with --verbose and send the log.",
+    ),
 }
 
 
@@ -51,39 +56,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandLineError as error:
         print(f"{_NAME}: {error.text.in_language(language)}", file=sys.stderr)
         return EXIT_USAGE
+    watched = asked.check_only or start_log(
+        asked.log, logging.StreamHandler(sys.stderr), os.environ, verbose=asked.verbose
+    )
     try:
         config = load_config(asked.config)
-    except DocumentError as error:
-        return _tell_problems(error, language)
-    if asked.check_only:
-        print(f"{asked.config}: {_say('valid', language)}")
-        return EXIT_OK
-    start_log(asked.log, logging.StreamHandler(sys.stderr), os.environ, verbose=asked.verbose)
-    return _run(config, asked.ready_file, language)
-
-
-def _run(config: ServerConfig, ready_file: Path | None, language: Language) -> int:
-    from diemcau_server.app import run_server  # noqa: PLC0415  # only where its libraries are
-
-    try:
-        asyncio.run(run_server(config, ready_file))
-    except ServerError as error:
-        print(
-            _say("cannot", language).format(why=error.text.in_language(language)), file=sys.stderr
-        )
-        return EXIT_RUNTIME
+        if asked.check_only:
+            print(f"{asked.config}: {_say('valid', language)}")
+        else:
+            _run(config, asked.ready_file)
     except KeyboardInterrupt:
         return EXIT_OK
+    except DocumentError as error:
+        _tell_problems(error, language, watched=watched)
+        return EXIT_USAGE
+    except Exception as error:  # noqa: BLE001  # whatever ends the server is told in its log
+        _tell_end(error, language, watched=watched)
+        return EXIT_RUNTIME
     return EXIT_OK
 
 
-def _tell_problems(error: DocumentError, language: Language) -> int:
+def _run(config: ServerConfig, ready_file: Path | None) -> None:
+    from diemcau_server.app import run_server  # noqa: PLC0415  # only where its libraries are
+
+    asyncio.run(run_server(config, ready_file))
+
+
+def _tell_problems(error: DocumentError, language: Language, *, watched: bool) -> None:
+    """Tell what is wrong with the file: a line each, or one event for a log that nobody watches."""
     count = len(error.problems)
-    headline = _say("one_problem" if count == 1 else "problems", language).format(count=count)
-    print(headline, file=sys.stderr)
+    headline = _HELP["one_problem" if count == 1 else "problems"]
+    if not watched:
+        _LOG.error("%s %s", headline.en.format(count=count), "; ".join(map(str, error.problems)))
+        return
+    print(headline.in_language(language).format(count=count), file=sys.stderr)
     for problem in error.problems:
         print(f"  {problem.in_language(language)}", file=sys.stderr)
-    return EXIT_USAGE
+
+
+def _tell_end(error: Exception, language: Language, *, watched: bool) -> None:
+    """Tell why the server ends, with the trace of a fault; who watches sees that by --verbose."""
+    text = error.text if isinstance(error, ServerError) else Text(repr(error), repr(error))
+    expected = isinstance(error, ServerError) and not isinstance(error, FaultError)
+    trace = None if expected else error
+    if not watched:
+        _LOG.error("the server cannot run: %s", text.en, exc_info=trace)
+        return
+    if trace is not None:
+        _LOG.debug("the trace of the fault", exc_info=trace)
+    sentence = _say("cannot" if expected else "fault", language)
+    print(sentence.format(why=text.in_language(language)), file=sys.stderr)
 
 
 def _parser(language: Language) -> SpokenParser:

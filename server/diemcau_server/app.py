@@ -27,7 +27,7 @@ from diemcau_server.config import EMBEDDED, ServerConfig
 from diemcau_server.coordinator import Coordinator, Outcome
 from diemcau_server.coordinator.gathered import TestOrder
 from diemcau_server.embedded import EmbeddedBroker
-from diemcau_server.errors import PublishError, ServerError, StartError
+from diemcau_server.errors import FaultError, PublishError, StartError
 from diemcau_server.ingest import Ingest, IngestParts
 from diemcau_server.link import BrokerAddress, Link
 from diemcau_server.listening import why_not_listening
@@ -105,19 +105,18 @@ class Server:
         """Wait for ``ask_stop``.
 
         Raises:
-            ServerError: a part has ended by a fault of its own; its trace goes to the log.
+            FaultError: a part has ended by a fault of its own.
         """
         asked = asyncio.create_task(self._asked.wait(), name="stop asked")
         done, _ = await asyncio.wait([asked, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
         for task in done - {asked}:
             fault = task.exception()
-            _LOG.debug("%s ended", task.get_name(), exc_info=fault)
             message = Text(
                 f"phần {task.get_name()} đã dừng: {fault!r}",
                 f"{task.get_name()} has ended: {fault!r}",
             )
-            raise ServerError(message) from fault
+            raise FaultError(message) from fault
 
     async def stop(self) -> None:
         """Stop every part in the reverse order of their start."""
@@ -340,7 +339,7 @@ async def run_server(
     """Run until SIGTERM or SIGINT.
 
     Raises:
-        ServerError: when it cannot start.
+        ServerError: when it cannot start, or a part of it has ended.
     """
     server = Server(config)
     loop = asyncio.get_running_loop()

@@ -4,7 +4,8 @@ ServerError             one clear sentence for whoever starts the server
 ├── StoreError          the store cannot be opened, read or written
 ├── BrokerError         the embedded broker cannot start
 │   └── PublishError    a message did not reach the broker
-└── StartError          a port is taken, a directory cannot be made
+├── StartError          a port is taken, a directory cannot be made
+└── FaultError          a part has ended by a fault of the program, which is its cause
 """
 
 from diemcau_contract.causes import Text
@@ -35,3 +36,7 @@ class PublishError(BrokerError, ConnectionError):
 
 class StartError(ServerError):
     """Something that the server needs at its start is not to be had."""
+
+
+class FaultError(ServerError):
+    """A part of the server has ended by a fault of the program, which is its ``__cause__``."""

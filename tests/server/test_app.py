@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -218,7 +219,7 @@ def test_a_taken_port_is_told_in_one_line(
         assert text != ports
         file = tmp_path / "district.yaml"
         file.write_text(text, encoding="utf-8")
-        server = start(file, "--lang", language)
+        server = start(file, "--log", "text", "--lang", language)
         _, log = server.communicate(timeout=PATIENCE_SECONDS)
     told = {
         "vi": f"Máy chủ không chạy được: {vi} 127.0.0.1:{port}: cổng này đang có chương trình khác "
@@ -229,6 +230,90 @@ def test_a_taken_port_is_told_in_one_line(
     assert server.returncode == 1
     assert "Traceback" not in log
     assert log.splitlines()[-1] == told[language]
+
+
+@pytest.mark.parametrize("journal", ["", "<3>diemcau_server.__main__: "])
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        ("state_directory: district.yaml/x\n", 1,
+         "the server cannot run: cannot make the directory {folder}/district.yaml/x: Not a "
+         "directory; change state_directory in the configuration"),
+        ("surprise: 1\nmore: 2\n", 2,
+         "Configuration has 2 problems: {folder}/district.yaml:{line}: surprise: unknown key; "),
+    ],
+)  # fmt: skip
+def test_a_start_that_fails_is_one_event_of_a_log_that_nobody_watches(
+    change: str,
+    code: int,
+    told: str,
+    journal: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error in the form of the others, for programs or the journal, and in English."""
+    file = tmp_path / "district.yaml"
+    file.write_text(f"{FILE}{ANY_PORTS}{change}", encoding="utf-8")
+    if journal:
+        monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    server = start(file, "--lang", "vi")
+    _, log = server.communicate(timeout=PATIENCE_SECONDS)
+    line = f"{FILE}{ANY_PORTS}".count("\n") + 1
+    lines = log.splitlines()
+
+    assert server.returncode == code
+    assert all(one.startswith("<" if journal else "{") for one in lines)
+    level, said = (
+        ("error", lines[-1])
+        if journal
+        else (json.loads(lines[-1])[key] for key in ("level", "message"))
+    )
+    assert level == "error"
+    assert said.startswith(journal + told.format(folder=tmp_path, line=line))
+
+
+BROKEN_PART = """
+import sys
+from diemcau_server.__main__ import main
+from diemcau_server.ingest import Ingest
+
+async def run(self):
+    raise ZeroDivisionError("of the test")
+
+Ingest.run = run
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "more", [("--log", "json"), ("--log", "text"), ("--log", "text", "--verbose")]
+)
+def test_a_part_that_ends_by_a_fault_is_told_with_its_trace(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    """One event with the trace for programs; one sentence for people, a trace if they ask."""
+    file = tmp_path / "district.yaml"
+    file.write_text(FILE + ANY_PORTS, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-c", BROKEN_PART, "run", "--config", str(file), "--lang", "en", *more],
+        capture_output=True, encoding="utf-8", timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    *_, last = ended.stderr.splitlines()
+
+    assert ended.returncode == 1
+    if "json" in more:
+        event = json.loads(last)
+        assert (event["level"], event["message"]) == (
+            "error",
+            "the server cannot run: ingest has ended: ZeroDivisionError('of the test')",
+        )
+        assert "in run\nZeroDivisionError: of the test\n" in event["trace"]
+    else:
+        assert last == (
+            "Fault of the program: ingest has ended: ZeroDivisionError('of the test'). Run it "
+            "again with --verbose and send the log."
+        )
+        assert ("Traceback" in ended.stderr) == ("--verbose" in more)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +345,7 @@ def test_a_start_that_fails_is_told_in_one_line(
         "http: {port: 0, token_file: token}\nbroker: {url: embedded, port: 0}\n"
     )
     file.write_text(text.replace(*change), encoding="utf-8")
-    server = start(file, "--lang", language)
+    server = start(file, "--log", "text", "--lang", language)
     _, log = server.communicate(timeout=PATIENCE_SECONDS)
     why = {"vi": f"Máy chủ không chạy được: {vi}", "en": f"The server cannot run: {en}"}
     assert server.returncode == 1

@@ -316,7 +316,9 @@ def test_secrets_that_may_not_be_read_end_the_server(
     )
     file.write_text(FILE + "".join(f"{line}\n" for line in lines), encoding="utf-8")
     first = FILE.count("\n") + 1
-    ended = run_bound_by_modes("diemcau_server", "run", "--config", str(file), "--lang", language)
+    ended = run_bound_by_modes(
+        "diemcau_server", "run", "--log", "text", "--config", str(file), "--lang", language
+    )
     headline, secret = {
         "vi": ("Tệp cấu hình có 3 lỗi:", "tệp bí mật"),
         "en": ("Configuration has 3 problems:", "secret file"),
@@ -387,7 +389,7 @@ def test_check_only_says_that_a_file_is_valid(
         ("en", "Configuration has 4 problems:", MESSAGES),
     ],
 )
-@pytest.mark.parametrize("more", [[], ["--check-only"]])
+@pytest.mark.parametrize("more", [["--log", "text"], ["--check-only"]])
 def test_problems_are_listed_under_a_headline(
     more: list[str],
     language: str,
@@ -405,7 +407,7 @@ def test_problems_are_listed_under_a_headline(
 
 @pytest.mark.parametrize(("language", "messages"), [("vi", VIETNAMESE), ("en", MESSAGES)])
 @pytest.mark.parametrize("name", ["cycle", "dates", "too_deep", "types"])
-@pytest.mark.parametrize("more", [[], ["--check-only"]])
+@pytest.mark.parametrize("more", [["--log", "text"], ["--check-only"]])
 def test_no_file_ends_the_command_by_a_fault(
     more: list[str],
     name: str,

@@ -81,7 +81,7 @@ def test_the_files_of_the_broker_are_looked_at(
     if content is not None:
         ca.write_text(content, encoding="utf-8")
     file.write_text(f"{FILE}broker: {broker}\n", encoding="utf-8")
-    assert main(["run", "--config", str(file), "--lang", language]) == EXIT_USAGE
+    assert main(["run", "--log", "text", "--config", str(file), "--lang", language]) == EXIT_USAGE
     key = "ca_file" if "ca_file" in broker else "password_file"
     said = what.in_language(language).format(ca=ca)
     place = f"{file}:{FILE.count(chr(10)) + 1}: broker.{key}"
