@@ -5,8 +5,8 @@ import io
 import logging
 import os
 import sys
-import types
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOG_BYTES: Final = 5_000_000
 """Ours: weeks of a room's events, and no more of its disk than twice this."""
 CONFIG_VARIABLE: Final = "DIEMCAU_AGENT_CONFIG"
+_log = logging.getLogger(__name__)
 
 _HELP: Final[Mapping[str, Text]] = {
     "description": Text(
@@ -92,16 +93,46 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     language: Language = asked or "vi"
     _speak_utf8()
     _find_session(os.environ)
+    end = _End(language)
     try:
         parsed = _parse(given, language)
-        _show_faults(language)
-        _start_log(parsed)
+        end = _start_log(parsed, language)
         sys.exit(_run(parsed, asked))
     except AgentError as error:
-        print(f"{_say('error', language)}: {error.text.in_language(language)}", file=sys.stderr)
+        end.tell(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001  # a fault of ours: a sentence, and its trace logged
+        end.tell_fault(error)
+        sys.exit(ExitCode.NOT_OK)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How it is told why a command ends before its time: in a sentence, as an event, or both."""
+
+    language: Language
+    sentence: bool = True
+    event: bool = False
+
+    def tell(self, error: AgentError) -> None:
+        """Tell what a user can mend."""
+        if self.event:
+            on_one_line = error.text.en.replace(":\n  ", ": ").replace("\n  ", "; ")
+            _log.error("the agent cannot run: %s", on_one_line)
+        self._say(f"{_say('error', self.language)}: {error.text.in_language(self.language)}")
+
+    def tell_fault(self, error: Exception) -> None:
+        """Tell a fault of ours; who only gets the sentence sees its trace by --verbose."""
+        what = f"{type(error).__name__}: {error}"
+        level = logging.ERROR if self.event else logging.DEBUG
+        _log.log(level, "fault of the program: %s", what, exc_info=error)
+        self._say(_say("fault", self.language).format(what=what))
+
+    def _say(self, text: str) -> None:
+        if self.sentence and sys.stderr:  # pythonw.exe gives none
+            print(text, file=sys.stderr)
 
 
 def _find_session(environment: MutableMapping[str, str]) -> None:
@@ -250,8 +281,8 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _start_log(parsed: argparse.Namespace) -> None:
-    """Log to standard error, or to the file that ``run`` was given.
+def _start_log(parsed: argparse.Namespace, language: Language) -> _End:
+    """Log to standard error, or to the file that ``run`` was given; return how an end is told.
 
     Raises:
         UsageError: that file cannot be written.
@@ -266,20 +297,13 @@ def _start_log(parsed: argparse.Namespace) -> None:
         why = unreadable_text(error)
         vi, en = f"không ghi được nhật ký {file}: {why.vi}", f"cannot log to {file}: {why.en}"
         raise UsageError(Text(vi, en)) from error
-    start_log(parsed.log if resident else LOG_FORMS[1], handler, os.environ, verbose=parsed.verbose)
-
-
-def _show_faults(language: Language) -> None:
-    """Say a fault of ours in one sentence; its traceback is logged with --verbose."""
-
-    def show(
-        kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
-    ) -> None:
-        logging.getLogger(__name__).debug("fault", exc_info=(kind, error, trace))
-        what = f"{kind.__name__}: {error}"
-        print(_say("fault", language).format(what=what), file=sys.stderr)
-
-    sys.excepthook = show
+    form = parsed.log if resident else LOG_FORMS[1]
+    watched = start_log(form, handler, os.environ, verbose=parsed.verbose)
+    if not resident or parsed.check_only:
+        return _End(language)
+    # The file is read later: by whoever did not see the sentence, as Windows' task shows none.
+    filed = file is not None
+    return _End(language, sentence=watched or filed, event=filed or not watched)
 
 
 if __name__ == "__main__":

@@ -242,7 +242,9 @@ def test_a_secret_that_may_not_be_read_ends_the_agent(
     secret = tmp_path / "password"
     make_unreadable(secret, how)
     file = good_file(tmp_path, "{url: 'mqtt://h', username: bom-bo, password_file: password}")
-    ended = run_bound_by_modes("diemcau_agent", "run", "--config", str(file), "--lang", language)
+    ended = run_bound_by_modes(
+        "diemcau_agent", "run", "--log", "text", "--config", str(file), "--lang", language
+    )
     headline = {
         "vi": "lỗi: tệp cấu hình có 1 lỗi:",
         "en": "error: the configuration has 1 problem:",
@@ -258,7 +260,9 @@ def test_a_secret_that_may_not_be_read_ends_the_agent(
         ([], "en_US.UTF-8", ["error: the configuration has 14 problems:", *EVERYTHING]),
     ],
 )
-@pytest.mark.parametrize("command", [["run"], ["run", "--check-only"], ["check"], ["status"]])
+@pytest.mark.parametrize(
+    "command", [["run", "--log", "text"], ["run", "--check-only"], ["check"], ["status"]]
+)
 def test_each_command_says_it_and_exits_with_2(
     command: list[str],
     arguments: list[str],
@@ -382,7 +386,9 @@ def test_mistakes_of_equipment_are_told_without_its_logins(tmp_path: Path) -> No
         ("[" * 5000, "en", "1: not valid YAML: values are nested more than 50 levels deep"),
     ],
 )
-@pytest.mark.parametrize("command", [["run"], ["run", "--check-only"], ["check"], ["status"]])
+@pytest.mark.parametrize(
+    "command", [["run", "--log", "text"], ["run", "--check-only"], ["check"], ["status"]]
+)
 def test_values_without_end_are_a_problem_of_the_file(
     command: list[str],
     text: str,

@@ -49,7 +49,7 @@ def unusable(language: str, file: Path, state: Path, why: str) -> str:
         ("agent.yaml/x", "en", "Not a directory"),
     ],
 )
-@pytest.mark.parametrize("more", [[], ["--check-only"]])
+@pytest.mark.parametrize("more", [["--log", "text"], ["--check-only"]])
 def test_a_folder_that_cannot_be_ends_the_agent(
     more: list[str],
     state: str,
@@ -70,7 +70,7 @@ def test_a_folder_that_cannot_be_ends_the_agent(
 @pytest.mark.parametrize(
     ("language", "why"), [("vi", "không có quyền ghi"), ("en", "Permission denied")]
 )
-@pytest.mark.parametrize("more", [[], ["--check-only"]])
+@pytest.mark.parametrize("more", [["--log", "text"], ["--check-only"]])
 def test_a_folder_closed_to_the_agent_ends_it(
     more: list[str], language: str, why: str, tmp_path: Path
 ) -> None:
@@ -110,7 +110,9 @@ async def test_a_second_agent_on_the_folder_is_refused(broker: Mosquitto, tmp_pa
         async with agent_process(config) as agent:
             await hub.wait_for(Report)
             for language, said in told.items():
-                second = await command("run", "--config", str(config), "--lang", language)
+                second = await command(
+                    "run", "--log", "text", "--config", str(config), "--lang", language
+                )
                 assert (second.returncode, second.stdout, second.stderr) == (2, "", said)
             await agent.end(signal.SIGKILL)
         assert (state / LOCK_NAME).exists()
