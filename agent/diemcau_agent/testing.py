@@ -205,7 +205,7 @@ class TestDesk:
         self._outgoing.put_nowait(result)
 
     def _notice(self, test: str, notice: Notice) -> None:
-        _log.info("test %s: %s", notice.event, notice.detail or "-")
+        _log.info("test %s%s", notice.event, notice.detail and f": {notice.detail}")
         message = TestNotice(
             hub=self._boot.hub, point=self._boot.point, boot_id=self._boot.boot_id,
             test=test, event=notice.event, detail=notice.detail[:400],

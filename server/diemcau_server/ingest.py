@@ -23,6 +23,7 @@ from diemcau_contract.topics import Down, Up, UpTopic, down, is_doctors, parse_u
 from diemcau_server.acks import PendingAcks
 from diemcau_server.errors import PublishError, StoreError
 from diemcau_server.metrics import Metrics
+from diemcau_server.seldom import Seldom
 from diemcau_server.services import Publish
 from diemcau_server.state import Board, PointKey
 from diemcau_server.store import Quarantined, ReceivedReport, Store
@@ -34,6 +35,7 @@ MAX_WAITING_REPORTS = 20_000
 MAX_WAITING_OTHERS = 10_000
 MAX_ASIDE_IN_BATCH = 200
 MAX_WAITING_REJECTED = 5_000
+MAX_TOLD_ASIDE = 200
 RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 30.0
 _MAX_TOPIC = 200
@@ -82,6 +84,8 @@ class Ingest:
         self._committing = False
         self._acking = False
         self._closed = False
+        self._aside_told = Seldom(MAX_TOLD_ASIDE)
+        self._refused_told = Seldom(1)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take one message; never raises, never waits."""
@@ -137,10 +141,9 @@ class Ingest:
         return bool(written or self._acks or self._acking)
 
     def _take(self, place: UpTopic, message: UpMessage, body: str) -> None:
-        counter = self._parts.metrics.messages
         if isinstance(message, Report):
             if len(self._reports) >= MAX_WAITING_REPORTS:
-                counter.labels("refused").inc()
+                self._refuse(place)
                 return
             self._reports.append(ReceivedReport(message, body, self._clock()))
             self._arrived.set()
@@ -150,7 +153,14 @@ class Ingest:
         try:
             self._others.put_nowait((place, message))
         except asyncio.QueueFull:
-            counter.labels("refused").inc()
+            self._refuse(place)
+
+    def _refuse(self, place: UpTopic) -> None:
+        self._parts.metrics.messages.labels("refused").inc()
+        _LOG.log(
+            self._refused_told.level(), "%s of %s/%s refused: %d reports wait, %d other messages",
+            place.kind, place.hub, place.point, len(self._reports), self._others.qsize(),
+        )  # fmt: skip
 
     def _reject(
         self, topic: str, place: UpTopic, payload: bytes, reason: RejectReason, detail: str
@@ -170,7 +180,8 @@ class Ingest:
     def _keep_aside(self, topic: str, payload: bytes, reason: RejectReason, detail: str) -> None:
         self._parts.metrics.messages.labels("invalid").inc()
         self._parts.metrics.quarantined.labels(str(reason)).inc()
-        _LOG.info("message on %r kept aside: %s: %s", topic[:_MAX_TOPIC], reason, detail)
+        level = self._aside_told.level(*topic[:_MAX_TOPIC].split("/", 4)[:4], reason)
+        _LOG.log(level, "message on %r kept aside: %s: %s", topic[:_MAX_TOPIC], reason, detail)
         self._aside.append(
             Quarantined(
                 received_at=self._clock(),

@@ -120,7 +120,9 @@ class MeasuringHub:
                     return event
 
 
-async def test_a_silent_port_is_told(broker: Mosquitto, tmp_path: Path, silent_port: int) -> None:
+async def test_a_silent_port_is_told(
+    broker: Mosquitto, tmp_path: Path, silent_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """No answer by UDP: accepted, no_answer, the devices all the same, and the end."""
     async with (
         running_hub(broker.port) as hub,
@@ -130,6 +132,9 @@ async def test_a_silent_port_is_told(broker: Mosquitto, tmp_path: Path, silent_p
         await hub.say(Down.COMMAND, invitation("t1", silent_port))
         notices = await hub.wait_for(messages.TestNotice, count=2)
         assert [notice.event for notice in notices] == ["accepted", "no_answer"]
+        assert [text for text in caplog.messages if text.startswith("test ")][1:] == [
+            "test accepted", f"test no_answer: {notices[1].detail}",
+        ]  # fmt: skip
         (devices,) = await hub.wait_for(DevicesResult)
         assert devices.devices[0].status is Status.OK
         assert "probe started" in devices.logs["camera.main"]

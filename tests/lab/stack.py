@@ -33,7 +33,7 @@ _READY_SECONDS = 60.0
 _TEST_SECONDS = 150.0
 _POLL_SECONDS = 0.2
 _STEPPED_CLOCK = Path(__file__).parent / "stepped_clock"
-_BEGUN = re.compile(r'"message": "test of \d+ points begins".*?"test": "([^"]+)"')
+_BEGUN = re.compile(r'"message": "test of \d+ points begins: .*?"test": "([^"]+)"')
 _OFFSET = struct.Struct("=q")
 _PROGRAMS = Path(sys.executable).parent
 

@@ -103,6 +103,8 @@ class Rooms:
         """Answer as an agent whose measuring process does its work in no time."""
         if isinstance(message, TestOpen):
             await self._answer_opening(point, message)
+        if isinstance(message, TestEnd) and point not in self.firewalled | self.dying:
+            await self.say(notice(point, "ended", test=message.test))
         if isinstance(message, TestStep) and point not in self.dying:
             for step in message.steps:
                 result = step_result(point, step.kind, test=message.test, step=step.step)

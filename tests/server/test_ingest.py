@@ -194,6 +194,25 @@ async def test_rejections_are_bounded_while_the_store_is_down(
     assert len(rig.ingest._rejected) == 3  # no other way to see what waits
 
 
+async def test_a_point_that_sends_nonsense_is_told_once_a_reason(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning with point and reason, where its messages and topics are many."""
+    for number in range(50):
+        rig.send(b"{")
+        rig.send(b"[1]")
+        rig.ingest.receive(f"diemcau/v1/bu-dang/bom-bo/up/{number}", b"{}")
+    rig.send(b"{", "dak-nhau")
+    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+    assert [one.split(": ")[:2] for one in told] == [
+        ["message on 'diemcau/v1/bu-dang/bom-bo/up/report' kept aside", "not_json"],
+        ["message on 'diemcau/v1/bu-dang/bom-bo/up/report' kept aside", "invalid"],
+        ["message on 'diemcau/v1/bu-dang/bom-bo/up/0' kept aside", "unknown_topic"],
+        ["message on 'diemcau/v1/bu-dang/dak-nhau/up/report' kept aside", "not_json"],
+    ]
+
+
 @pytest.mark.parametrize("topic", ["diemcau/v1/bu-dang/bom-bo/up/gossip", "a", "", "diemcau/v2/#"])
 async def test_a_topic_of_nobody_is_kept_aside(rig: Rig, topic: str) -> None:
     """What comes on no topic of ours is counted and kept, too."""
@@ -256,14 +275,20 @@ async def test_a_store_that_stays_broken_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_full_queue_refuses_and_counts(
-    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What does not fit is refused unacknowledged: it will be sent again."""
+    """What does not fit is refused unacknowledged: it will be sent again. The log says so once."""
     monkeypatch.setattr("diemcau_server.ingest.MAX_WAITING_REPORTS", 3)
     rig = Rig(tmp_path, store)
     for seq in range(1, 6):
         rig.send(payload(report(seq)))
     assert (rig.ingest.waiting(), rig.count("refused")) == (3, 2)
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
+        "report of bu-dang/bom-bo refused: 3 reports wait, 0 other messages"
+    ]
 
 
 async def test_an_ack_that_finds_no_broker_is_given_again(rig: Rig) -> None:

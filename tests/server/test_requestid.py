@@ -79,8 +79,10 @@ async def test_every_line_of_a_test_bears_its_id_and_that_of_who_asked(
     await events.read()
     first, *_, last = [one for one in log.said if one.get("test") == test]
 
-    assert first["message"] == "test of 2 points begins"
-    assert last["message"] == "test ended: with a result"
+    assert first["message"] == "test of 2 points begins: hub bu-dang, asked for by An"
+    assert last["message"] == (
+        "test ended: hub bu-dang, unknown (points: 2 unknown; the hub's line: unknown)"
+    )
     assert {first["request"], last["request"]} == {"who-asked"}
     (asked,) = [one for one in log.said if one["message"].startswith("POST ")]
     assert (asked["level"], asked["request"]) == ("info", "who-asked")

@@ -217,6 +217,8 @@ class Coordinator:
         """Take a message from a point; what belongs to no running test is counted and dropped."""
         if not isinstance(message, TestNotice | StepResult | CapacityResult | DevicesResult):
             return
+        if message.test in self._ended and _is_goodbye(message):
+            return
         run = self._current
         ignored = run.take(topic, message) if run else Ignored.NO_TEST
         if ignored is not None:
@@ -305,7 +307,10 @@ class Coordinator:
         self._board.test_began(order.hub, [one.point for one in order.points])
         with belonging(test=order.test):
             task = asyncio.create_task(self._carry_out(run), name=f"test {order.test}")
-            _LOG.info("test of %d points begins", len(order.points))
+            _LOG.info(
+                "test of %d points begins: hub %s, asked for by %s",
+                len(order.points), order.hub, order.asked_by,
+            )  # fmt: skip
         self._tasks[order.test] = task
 
     async def _carry_out(self, run: TestRun) -> None:
@@ -353,7 +358,22 @@ class Coordinator:
         self._ended[order.test] = run
         while len(self._ended) > _REMEMBERED_TESTS:
             del self._ended[next(iter(self._ended))]
-        _LOG.info("test ended: %s", outcome.error or "with a result")
+        _LOG.info("test ended: hub %s, %s", order.hub, _in_words(outcome))
         run.conclude(outcome)
         for call in self._after:
             call(order, outcome)
+
+
+def _is_goodbye(message: UpMessage) -> bool:
+    """Whether a point says that it has left the test, as each does once it was told of its end."""
+    return isinstance(message, TestNotice) and message.event == "ended"
+
+
+def _in_words(outcome: Outcome) -> str:
+    """Return how a test ended, for the log."""
+    result = outcome.result
+    if result is None:
+        return str(outcome.error)
+    verdicts = Counter(str(one.verdict) for one in result.points)
+    points = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    return f"{result.verdict} (points: {points}; the hub's line: {result.hub_line.verdict})"

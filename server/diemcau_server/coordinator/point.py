@@ -206,6 +206,8 @@ class PointRun:
     def _take_notice(self, notice: TestNotice) -> Ignored | None:
         event = notice.event
         before = self.phase
+        if event == "ended" and before is PointPhase.DONE:
+            return None  # it was told so before the test has left the line
         if event == "accepted" and before is PointPhase.WAITING:
             self.phase = PointPhase.ACCEPTED
         elif event == "opened" and before in _OPENING:

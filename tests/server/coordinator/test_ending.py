@@ -6,6 +6,8 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from diemcau_contract.messages import TestEnd as EndOfTest
 from diemcau_contract.words import StepKind
 from diemcau_server.coordinator import Coordinator
@@ -13,7 +15,7 @@ from diemcau_server.coordinator.progress import Progress
 from diemcau_server.measuring import MeasuringEnd
 from tests.server.coordinator.runs import ALL, Kept, code_of, in_groups, result_of
 from tests.server.district import district
-from tests.server.rooms import LIMITS, MeasuredRooms, Rooms, coordinator_of, measuring_of
+from tests.server.rooms import LIMITS, MeasuredRooms, Rooms, coordinator_of, measuring_of, notice
 
 
 async def test_cancelling_stops_everything_at_once(
@@ -28,6 +30,38 @@ async def test_cancelling_stops_everything_at_once(
     assert await code_of(run) == "test_cancelled"
     assert kept.results == []
     assert not await coordinator.cancel(run.order.test)
+
+
+async def test_what_a_point_says_at_the_end_of_its_test_is_expected(
+    coordinator: Coordinator, rooms: Rooms, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before and after the test has left the line, also beside the next one; no line of the log."""
+    run = await coordinator.start(ALL)
+    await result_of(run)
+    await rooms.say(notice("bom-bo", "ended", test=run.order.test))
+    again = await coordinator.start(ALL)
+    await rooms.say(notice("dak-nhau", "ended", test=run.order.test))
+    assert await coordinator.cancel(again.order.test)
+
+    assert coordinator.ignored == {}
+    assert not [text for text in caplog.messages if "ignored" in text]
+
+
+async def test_begin_and_end_are_logged_with_hub_and_outcome(
+    coordinator: Coordinator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who asked, how many points with which verdict, and the hub's own line."""
+    await result_of(await coordinator.start(ALL))
+    cancelled = await coordinator.start(ALL)
+    await coordinator.cancel(cancelled.order.test)
+    begun = "test of 3 points begins: hub bu-dang, asked for by An"
+
+    assert [text for text in caplog.messages if text.startswith("test ")] == [
+        begun,
+        "test ended: hub bu-dang, unknown (points: 3 unknown; the hub's line: unknown)",
+        begun,
+        "test ended: hub bu-dang, test_cancelled: The test was cancelled.",
+    ]
 
 
 async def test_a_measuring_process_that_dies_fails_the_test(
