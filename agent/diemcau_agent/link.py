@@ -248,11 +248,8 @@ class Link:
     def _set_problem(self, problem: LinkProblem) -> None:
         changed = self.problem is None or self.problem.fault is not problem.fault
         self.problem = problem
-        text = problem.text().in_language(self._config.language)
-        if changed or not self._warned:
-            _log.warning("%s", text)
-        else:
-            _log.debug("%s", text)
+        level = logging.WARNING if changed or not self._warned else logging.DEBUG
+        _log.log(level, "%s", problem.text().en)
         self._warned = True
 
     def _note_answer(self) -> None:

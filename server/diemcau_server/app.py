@@ -129,7 +129,7 @@ class Server:
         measures = measuring is not None and measuring.available
         trouble = [link.trouble if link else None, ingest.trouble if ingest else None]
         if measuring is None:
-            trouble.append("the measuring end has not started")
+            trouble.append(Text("bộ đo chưa khởi động", "the measuring end has not started"))
         else:
             trouble += measuring.troubles()
         sentences = tuple(text for text in trouble if text)

@@ -73,7 +73,7 @@ def port_needs(config: ServerConfig) -> Iterator[Need]:
         return
     yield Need("http_port", name, there=True, detail=Text("máy chủ đang chạy", "the server runs"))
     name = Text("Các phần của máy chủ", "The server's parts")
-    trouble = same("; ".join(health))
+    trouble = Text("; ".join(one.vi for one in health), "; ".join(one.en for one in health))
     # On Windows it writes no file of its own, and nothing into the system's log.
     mend = "" if _WINDOWS else "journalctl -u diemcau-server -p warning"
     advice = Text(
@@ -270,14 +270,14 @@ def _free_need(key: str, name: Text, kind: socket.SocketKind, address: tuple[str
     return Need(key, name, there=True, detail=Text("còn trống", "free"))
 
 
-def _health(host: str, port: int) -> list[str] | None:
+def _health(host: str, port: int) -> list[Text] | None:
     """Return what our running server complains of, None where none answers as ours."""
     connection = http.client.HTTPConnection(host, port, timeout=_HEALTH_SECONDS)
     with closing(connection):
         try:
             connection.request("GET", "/healthz")
             content = json.loads(connection.getresponse().read())
-            return [str(one) for one in content["problems"]]
+            return [Text(str(one["vi"]), str(one["en"])) for one in content["problems"]]
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             return None
 

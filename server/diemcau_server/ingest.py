@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
+from diemcau_contract.causes import Text
 from diemcau_contract.codec import UpMessage, decode_up, encode
 from diemcau_contract.errors import MessageError, RejectReason, TopicError
 from diemcau_contract.messages import MAX_MESSAGE_BYTES, Hello, Report
@@ -68,8 +69,8 @@ class Ingest:
     def __init__(
         self, parts: IngestParts, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self.trouble: str | None = None
-        """Why nothing is committed now, in English; None while all is well."""
+        self.trouble: Text | None = None
+        """Why nothing is committed now; None while all is well."""
         self._parts = parts
         self._clock = clock
         self._reports: deque[ReceivedReport] = deque()
@@ -204,7 +205,7 @@ class Ingest:
                 await self._commit(batch, aside)
             except StoreError as error:
                 self._put_back(batch, aside)
-                self._note_trouble(str(error))
+                self._note_trouble(error.text)
                 await asyncio.sleep(min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2.0**failures))
                 failures = min(failures + 1, 10)
                 continue
@@ -240,10 +241,10 @@ class Ingest:
         self._aside.extendleft(reversed(aside[: MAX_ASIDE_IN_BATCH - len(self._aside)]))
         self._arrived.set()
 
-    def _note_trouble(self, text: str) -> None:
+    def _note_trouble(self, text: Text) -> None:
         self._parts.metrics.store_errors.inc()
         level = logging.DEBUG if self.trouble == text else logging.ERROR
-        _LOG.log(level, "%s; %d reports wait, none is acknowledged", text, len(self._reports))
+        _LOG.log(level, "%s; %d reports wait, none is acknowledged", text.en, len(self._reports))
         self.trouble = text
 
     async def _commit(self, batch: list[ReceivedReport], aside: Sequence[Quarantined]) -> None:

@@ -102,8 +102,10 @@ class Link:
     ) -> None:
         self.connected = asyncio.Event()
         self.reconnects_total = 0
-        self.trouble: str | None = "no session with the broker yet"
-        """One English sentence, or None while there is a session."""
+        self.trouble: Text | None = Text(
+            "chưa kết nối được với broker", "no session with the broker yet"
+        )
+        """Why there is no session; None while there is one."""
         self.certificates: dict[str, float] = {}
         """Ends of the broker's certificate and of its authority's, in seconds since 1970."""
         self._address = address
@@ -182,12 +184,15 @@ class Link:
         if had_session:
             self.reconnects_total += 1
         if had_session:
-            text = f"the session with the broker {self._address} is lost: {_plain(error)}"
+            text = Text(
+                f"mất kết nối với broker {self._address}: {_plain(error)}",
+                f"the session with the broker {self._address} is lost: {_plain(error)}",
+            )
         else:
-            text = _refusal(self._address, error).en
+            text = _refusal(self._address, error)
         self.trouble = text
-        _LOG.log(logging.DEBUG if self._warned == text else logging.WARNING, "%s", text)
-        self._warned = text
+        _LOG.log(logging.DEBUG if self._warned == text.en else logging.WARNING, "%s", text.en)
+        self._warned = text.en
 
     def _new_client(self) -> aiomqtt.Client:
         return _client(self._address, self._identifier, _delivering(self._deliver))

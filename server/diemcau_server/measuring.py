@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from diemcau_contract.causes import Text
 from diemcau_contract.measurements import CapacityStatistics
 from diemcau_contract.messages import MeasureSettings, PlannedCapacity, PlannedStep
 from diemcau_contract.tickets import issue
@@ -125,10 +126,14 @@ class MeasuringEnd:
         """The UDP port of the first process, known after the start."""
         return self.processes[0].port
 
-    def troubles(self) -> list[str]:
-        """Return a sentence for each process that does not run, in English."""
+    def troubles(self) -> list[Text]:
+        """Return a sentence for each process that does not run."""
+        most = len(self.processes)
         return [
-            f"measuring process {process.number} of {len(self.processes)} does not run"
+            Text(
+                f"tiến trình đo {process.number} trên {most} không chạy",
+                f"measuring process {process.number} of {most} does not run",
+            )
             for process in self.processes
             if not process.available
         ]

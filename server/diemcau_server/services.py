@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from diemcau_contract.causes import Text
 from diemcau_server.config import ServerConfig
 from diemcau_server.metrics import Metrics
 from diemcau_server.state import Board
@@ -18,13 +19,13 @@ Publish = Callable[[str, bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the server's parts work; ``sentences`` names what does not, in English."""
+    """Whether the server's parts work; ``sentences`` names what does not."""
 
     ok: bool
     broker_connected: bool
     store_ok: bool
     measuring_ok: bool
-    sentences: tuple[str, ...]
+    sentences: tuple[Text, ...]
 
 
 @dataclass(frozen=True, slots=True)

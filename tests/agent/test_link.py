@@ -97,8 +97,8 @@ async def test_a_session_that_is_cut_is_told_in_plain_words(
         await until(lambda: not link.up and bool(caplog.messages))
     (first, *_) = (one.getMessage() for one in caplog.records if one.levelname == "WARNING")
     assert first == (
-        f"kết nối với máy chủ 127.0.0.1:{broker.port} bị ngắt: chương trình sẽ tự kết nối lại; "
-        "nếu lặp lại nhiều lần, kiểm tra dây mạng và báo huyện kiểm tra máy chủ MQTT"
+        f"the connection with 127.0.0.1:{broker.port} was cut: it is made again by itself; if that "
+        "happens again and again, check the network cable and ask the hub to check its MQTT broker"
     )
     assert "code:" not in caplog.text
 

@@ -21,7 +21,9 @@ import pytest
 from diemcau_contract.codec import decode_down
 from diemcau_contract.messages import MAX_MESSAGE_BYTES, Ack, Settings
 from diemcau_contract.topics import Down, all_down
+from diemcau_server.doctor import _health
 from diemcau_server.link import BrokerAddress
+from tests.brokers import free_port
 from tests.server.district import FILE
 from tests.server.processes import (
     ANY_PORTS,
@@ -86,6 +88,24 @@ def test_a_server_starts_serves_and_stops(
     assert status == 200
     assert b'diemcau_ingest_messages_total{result="accepted"} 1.0' in text
     assert json.loads(stopped(process).splitlines()[-1])["message"] == "stopped"
+
+
+def test_the_doctor_hears_in_both_languages_what_does_not_work(tmp_path: Path) -> None:
+    """A server without its broker says so; the doctor shows it in its reader's language."""
+    file = tmp_path / "district.yaml"
+    broker = f"broker: {{url: 'mqtt://127.0.0.1:{free_port()}'}}\n"
+    file.write_text(f"{FILE}http: {{port: 0}}\n{broker}", encoding="utf-8")
+    process = start(file, "--ready-file", str(tmp_path / "ready.json"))
+    address = wait_ready(tmp_path / "ready.json", process)["http"]
+    status, body = fetch(address + "/healthz")
+    told = _health("127.0.0.1", int(address.rsplit(":", 1)[1]))
+    stopped(process)
+    (problem,) = json.loads(body)["problems"]
+
+    assert status == 503
+    assert told is not None
+    assert "broker" in problem["en"]
+    assert [(one.vi != one.en, "broker" in one.vi) for one in told] == [(True, True)]
 
 
 def test_systemd_hears_that_it_is_ready_and_that_it_stops(

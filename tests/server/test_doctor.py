@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from diemcau_contract.causes import Text
 from diemcau_contract.needs import (
     DISK_LEAST_BYTES,
     Need,
@@ -223,12 +224,16 @@ def test_a_folder_below_one_that_may_not_be_read_is_told(
 def test_a_part_of_the_running_server_that_does_not_work(
     look: Doctor, monkeypatch: pytest.MonkeyPatch, *, windows: bool
 ) -> None:
-    """Where its words are to be found: on Windows nowhere but in its window."""
+    """In the reader's language; more is to be found on Windows nowhere but in its window."""
     monkeypatch.setattr(server_doctor, "_WINDOWS", windows)
-    monkeypatch.setattr(server_doctor, "_health", lambda *_address: ["no session with the broker"])
+    troubles = [Text("chưa kết nối được", "no session"), Text("ổ đĩa đầy", "the disk is full")]
+    monkeypatch.setattr(server_doctor, "_health", lambda *_address: troubles)
     _, needs = look(sections(free_port(), "url: embedded"))
 
     assert needs["server"]["result"] == "fail"
+    assert needs["server"]["detail"] == {
+        "vi": "chưa kết nối được; ổ đĩa đầy", "en": "no session; the disk is full",
+    }  # fmt: skip
     journal = "journalctl -u diemcau-server -p warning"
     window = {
         "vi": "xem cửa sổ đang chạy diemcau-server",

@@ -266,7 +266,8 @@ async def test_a_store_that_stays_broken_is_told(tmp_path: Path) -> None:
     rig.send(payload(report(1)))
     task = asyncio.create_task(rig.ingest.run())
     assert not await rig.ingest.drain(0.2)
-    assert rig.ingest.trouble == "the store cannot be used: database or disk is full"
+    assert rig.ingest.trouble is not None
+    assert rig.ingest.trouble.en == "the store cannot be used: database or disk is full"
     assert rig.ingest.waiting() == 1
     assert rig.acknowledged() == set()
     task.cancel()

@@ -82,7 +82,7 @@ async def test_a_lost_broker_is_found_again(broker: Mosquitto) -> None:
     broker.stop()
     await until(lambda: not link.connected.is_set())
     assert link.trouble is not None
-    assert link.trouble.startswith(f"the session with the broker {broker.url} is lost")
+    assert link.trouble.en.startswith(f"the session with the broker {broker.url} is lost")
     with pytest.raises(PublishError, match="no session with the broker"):
         await link.publish("diemcau/v1/bu-dang/bom-bo/down/ack", b"{}")
     broker.start()
@@ -103,7 +103,7 @@ async def test_a_refused_login_is_told_plainly(tmp_path: Path) -> None:
     task = asyncio.create_task(link.run())
     told = f"the broker {guarded.url} refuses the login: check username and password_file"
     try:
-        await until(lambda: link.trouble == told)
+        await until(lambda: link.trouble is not None and link.trouble.en == told)
         assert not task.done()
     finally:
         await end(task)
@@ -116,7 +116,7 @@ async def test_no_broker_at_all_is_told_plainly() -> None:
     link = Link(BrokerAddress.of(url), lambda *_: None, backoff=NO_WAIT)
     task = asyncio.create_task(link.run())
     start = f"the broker {url} cannot be reached: "
-    await until(lambda: (link.trouble or "").startswith(start))
+    await until(lambda: link.trouble is not None and link.trouble.en.startswith(start))
     assert not task.done()
     await end(task)
 

@@ -338,7 +338,7 @@ async def test_a_lost_process_ends_the_test_and_leaves_the_others_alone(
     await opened(pair, "t2", "bom-bo")
 
     assert not second.available
-    assert pair.troubles() == ["measuring process 2 of 2 does not run"]
+    assert [one.en for one in pair.troubles()] == ["measuring process 2 of 2 does not run"]
     assert first.pid == pid
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from diemcau_contract.causes import Text
 from diemcau_contract.messages import Report
 from diemcau_contract.result import TestResult
 from diemcau_server.capacity import LineCapacity
@@ -286,6 +287,7 @@ def _moment_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _moment(seconds)
 
 
-def _sentence(error: Exception) -> str:
-    origin = getattr(error, "orig", None) or error
-    return f"the store cannot be used: {str(origin).splitlines()[0] if str(origin) else 'unknown'}"
+def _sentence(error: Exception) -> Text:
+    said = str(getattr(error, "orig", None) or error)
+    why = said.splitlines()[0] if said else type(error).__name__
+    return Text(f"không dùng được kho dữ liệu: {why}", f"the store cannot be used: {why}")

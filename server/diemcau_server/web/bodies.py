@@ -100,7 +100,7 @@ class HealthBody(_Body):
 
     status: Literal["ok", "degraded"]
     version: str
-    problems: tuple[str, ...]
+    problems: tuple[Sentence, ...]
 
 
 class HubBody(_Body):

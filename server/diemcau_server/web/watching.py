@@ -40,7 +40,9 @@ async def get_health(request: web.Request) -> web.Response:
     """Tell whether the server's parts work: 200, or 503 with what does not."""
     health = request.app[SERVICES].health()
     body = HealthBody(
-        status="ok" if health.ok else "degraded", version=__version__, problems=health.sentences
+        status="ok" if health.ok else "degraded",
+        version=__version__,
+        problems=tuple(Sentence(vi=one.vi, en=one.en) for one in health.sentences),
     )
     return answer(body, 200 if health.ok else 503)
 
