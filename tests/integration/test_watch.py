@@ -4,6 +4,7 @@ A real Prometheus scrapes the real server with three real agents, a real Alertma
 hook and a mail server. All that is asserted comes from their own interfaces.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -143,7 +144,10 @@ def a_camera_is_missing(watched: Watched) -> None:
 
 
 def a_point_falls_silent_and_returns(watched: Watched) -> None:
-    """Its measurements end, its state and last report stay; one is told once, and of the end."""
+    """Its measurements end, its state and last report stay; one is told once, and of the end.
+
+    A restart of the server meanwhile ends nothing; it may be told itself.
+    """
     watchers, agent = watched.watchers, watched.district.parts[LOST]
     agent.stop()
     watchers.wait_for(f'diemcau_point_state{{point="{LOST}",state="silent"}}', {1})
@@ -163,17 +167,33 @@ def a_point_falls_silent_and_returns(watched: Watched) -> None:
     assert watchers.firing("DiemcauDeviceNotWorking") == {LOST}
     assert watchers.held_back("DiemcauDeviceNotWorking") == {LOST}
 
+    the_server_restarts(watched)
+    watchers.wait_for(f'diemcau_point_state{{point="{LOST}",state="silent"}}', {1})
+    watched.let_alertmanager_work()
+    assert watchers.firing("DiemcauPointSilent") == {LOST}
+
     agent.start()
     watchers.wait_for(HEARD, {len(POINTS)})
     watchers.wait_for("count(diemcau_link_packet_loss_ratio)", {2 * len(POINTS)})
     watched.wait_until_told("DiemcauPointSilent", "resolved")
     # The session comes near meanwhile: that is told when it is time, whatever happens to a point.
-    told_of_points = [one for one in watched.all_told() if "NotReady" not in one[0]]
+    told_of_points = [
+        one for one in watched.all_told() if not re.search("NotReady|ServerDown", one[0])
+    ]
     assert told_of_points == [
         ("DiemcauDeviceNotWorking", "firing"),
         ("DiemcauPointSilent", "firing"),
         ("DiemcauPointSilent", "resolved"),
     ]
+
+
+def the_server_restarts(watched: Watched) -> None:
+    """It is seen to be away, then for so long that it must know who is silent."""
+    server = watched.district.parts["server"]
+    server.stop()
+    watched.watchers.wait_for("count(server:diemcau_blind)", {1})
+    server.start()
+    watched.watchers.wait_for("count(server:diemcau_blind) or vector(0)", {0})
 
 
 def the_hub_is_cut(watched: Watched) -> None:
@@ -225,8 +245,12 @@ def a_session_is_half_an_hour_away(watched: Watched) -> None:
 def the_server_dies(watched: Watched) -> None:
     """A server that is gone is told by name, and nothing is told of its points."""
     before = len(watched.told("DiemcauPointSilent"))
+    told_before = len(watched.told("DiemcauServerDown"))
     watched.district.parts["server"].stop()
-    told = watched.wait_until_told("DiemcauServerDown")
+    wait_until(
+        "the dead server is told", lambda: len(watched.told("DiemcauServerDown")) > told_before
+    )
+    told = watched.told("DiemcauServerDown")[-1]
     assert told["commonAnnotations"]["summary_en"] == "The diemcau server does not answer."
     watched.let_alertmanager_work()
     assert len(watched.told("DiemcauPointSilent")) == before
