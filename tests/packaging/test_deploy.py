@@ -117,19 +117,28 @@ def test_the_mail_password_comes_from_the_district(district: Path) -> None:
         assert (district / re.sub(r"^\$\{DISTRICT[^}]*\}/", "", source)).exists(), source
 
 
-def test_only_the_needed_ports_are_open() -> None:
-    """Rooms reach broker, pages and measuring port; Grafana is for this machine alone."""
-    opened = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+def test_only_the_needed_ports_are_open(district: Path) -> None:
+    """Rooms reach broker, pages and measuring port; the rest is for this machine alone."""
     ports = Ports()
+    broker = (district / "broker" / "mosquitto.conf").read_text(encoding="utf-8").splitlines()
+    server = yaml.safe_load((district / "server" / "server.yaml").read_text(encoding="utf-8"))
 
-    assert opened == {
-        "broker": [
-            f"{ports.broker}:{ports.broker}/tcp", f"{ports.http}:{ports.http}/tcp",
-            f"{ports.measure}:{ports.measure}/udp", "127.0.0.1:3000:3000/tcp",
-        ]
-    }  # fmt: skip
-    shared = {service.get("network_mode") for name, service in SERVICES.items() if name != "broker"}
-    assert shared == {"service:broker"}
+    listeners = [line for line in broker if line.startswith("listener")]
+    assert listeners == [f"listener {ports.broker}"]
+    anywhere = "0.0.0.0"  # noqa: S104  # rooms come from outside
+    assert [server["http"][key] for key in ("host", "port")] == [anywhere, ports.http]
+    assert [server["measure"][key] for key in ("host", "port")] == [anywhere, ports.measure]
+    for name in ("prometheus", "alertmanager"):
+        asked = [word for word in SERVICES[name]["command"] if "listen-address" in word]
+        assert asked[0].startswith("--web.listen-address=127.0.0.1:")
+        assert [word.partition("=")[2] for word in asked[1:]] == [""] * len(asked[1:])
+    assert SERVICES["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+
+
+def test_no_service_lives_in_the_network_of_another() -> None:
+    """A service that is started anew has another network: who shares its old one is cut off."""
+    assert {service["network_mode"] for service in SERVICES.values()} == {"host"}
+    assert not [name for name, service in SERVICES.items() if "ports" in service]
 
 
 def test_two_services_are_a_district_and_monitoring_is_asked_for() -> None:
