@@ -518,12 +518,18 @@ def test_prometheus_takes_its_file(district: Path) -> None:
 
 
 def test_prometheus_reads_as_the_example_does(district: Path) -> None:
-    """One set of intervals, rules and targets, in the example and in what is written."""
+    """One set of intervals, rules and targets, in the example and in what is written.
+
+    What is written calls the server as rooms do, so that links lead there from other machines.
+    """
     shown, written = (
         yaml.safe_load((folder / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
         for folder in (ROOT / "deploy", district)
     )
 
+    names = yaml.safe_load((ROOT / "config" / "names.yaml").read_text(encoding="utf-8"))
+    (named,) = written["scrape_configs"][0].pop("relabel_configs")
+    assert named == {"target_label": "instance", "replacement": f"{names['address']}:8080"}
     assert written == shown
 
 

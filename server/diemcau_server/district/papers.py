@@ -55,7 +55,7 @@ def papers(names: Names, folder: Path, programs: Programs) -> dict[str, Paper]:
         "broker/passwords": Paper("".join(f"{one.line()}\n" for one in accounts), secret=True),
         "broker/acl": Paper(acl(names), secret=True),
         "grafana/admin-password": Paper(f"{new_password()}\n", secret=True),
-        "prometheus/prometheus.yml": Paper(_filled("prometheus.yml", http_port=names.ports.http)),
+        "prometheus/prometheus.yml": Paper(_filled("prometheus.yml", **_common(names))),
         "alertmanager/smtp-password": Paper("", secret=True),
         "alertmanager/data/README.txt": Paper(_ALERTMANAGER_DATA),
     }
