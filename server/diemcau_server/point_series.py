@@ -107,7 +107,7 @@ REPORTED = (
     _gauge("room_pc_disk_free_bytes", "Free space on the PC's disk"),
     _gauge("room_pc_on_mains", "Whether the PC runs on mains power"),
     _gauge("room_pc_battery_ratio", "Charge of the PC's battery, where it has one"),
-    _gauge("room_pc_clock_synchronised", "Whether the PC's clock is synchronised"),
+    _gauge("room_pc_clock_synchronised", "Whether time synchronisation keeps the PC's clock"),
 )
 """What ends with the report that measured it."""
 _TESTED = (

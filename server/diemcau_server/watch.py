@@ -112,10 +112,12 @@ def checks(report: Report, limits: WatchLimits) -> Mapping[str, bool]:
             works = device.status is not Status.BAD
             found[str(device.kind)] = found.get(str(device.kind), True) and works
     host = report.host
+    # A clock that nothing keeps may be right, and one that is kept wrong: only the offset tells.
+    clock_offset_seconds = line.clock_offset_seconds if line is not None else None
     for check, value, cause in (
         ("power", host.on_mains, Cause.ON_BATTERY),
         ("disk", host.disk_free_bytes, Cause.DISK_LOW),
-        ("clock", host.clock_synchronised, Cause.CLOCK_OFF),
+        ("clock", clock_offset_seconds, Cause.CLOCK_OFF),
     ):
         if value is not None and host.status is not Status.UNKNOWN:
             found[check] = cause not in host.causes
