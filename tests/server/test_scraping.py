@@ -69,10 +69,17 @@ async def api(services: Services) -> AsyncIterator[Api]:
         ("application/openmetrics-text;q=0.1,text/plain;q=0.9", TEXT),
         ("application/openmetrics-text;version=2.0.0", TEXT),
         ("application/openmetrics-text;q=0", TEXT),
+        ("*/*;q=1, application/openmetrics-text;q=0.5", TEXT),
+        ("text/*;q=0.6, application/openmetrics-text;q=0.5", TEXT),
+        ("*/*, application/openmetrics-text;q=0", TEXT),
+        ("*/*", TEXT),
+        ("*/*;q=0.5, application/openmetrics-text;q=0.5", OPENMETRICS),
+        ("*/*;q=0.1, application/*", OPENMETRICS),
+        ("*/*, text/plain;q=0", OPENMETRICS),
     ],
 )
 async def test_the_format_is_what_the_client_prefers(api: Api, accept: str, kind: str) -> None:
-    """OpenMetrics 1.0 for those who name it first, the text format for all others."""
+    """OpenMetrics 1.0 for those who like it better, the text format for all others."""
     answer = await api.get("/metrics", headers={"Accept": accept})
     assert answer.headers["Content-Type"] == kind
     text = (await answer.read()).decode()

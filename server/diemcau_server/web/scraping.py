@@ -65,7 +65,7 @@ async def get_targets(request: web.Request) -> web.Response:
 async def _answer(request: web.Request, scope: Scope) -> web.StreamResponse:
     """Send a scrape piece by piece, packed where the client takes that."""
     openmetrics = _wants_openmetrics(request.headers.get("Accept", ""))
-    packs = "gzip" in accepted(request.headers.get("Accept-Encoding", ""))
+    packs = accepted(request.headers.get("Accept-Encoding", "")).get("gzip", 0.0) > 0
     response = web.StreamResponse(
         headers={
             "Content-Type": OPENMETRICS if openmetrics else TEXT,
@@ -91,7 +91,7 @@ async def _answer(request: web.Request, scope: Scope) -> web.StreamResponse:
 
 
 def accepted(header: str) -> Mapping[str, float]:
-    """Return the quality of everything that an Accept header takes (RFC 9110, 12.4.2)."""
+    """Return the quality of all that an Accept header names (RFC 9110, 12.4.2); 0 refuses it."""
     found: dict[str, float] = {}
     for item in header.split(","):
         name, *parameters = (text.strip().lower() for text in item.split(";"))
@@ -102,18 +102,29 @@ def accepted(header: str) -> Mapping[str, float]:
                 quality = _number(value)
             elif key == "version":
                 name = f"{name};version={value.strip(chr(34))}"
-        if name and quality > 0:
+        if name:
             found[name] = max(quality, found.get(name, 0.0))
     return found
 
 
 def _wants_openmetrics(header: str) -> bool:
-    """Tell whether OpenMetrics 1.0 is preferred to the text format, which is the usual one."""
+    """Tell whether OpenMetrics 1.0 is preferred to the text format, which is the usual one.
+
+    The most specific range that a format is in counts (RFC 9110, 12.5.1). Who takes both alike
+    and does not name OpenMetrics gets the usual one.
+    """
     takes = accepted(header)
-    name = "application/openmetrics-text"
-    open_quality = max(takes.get(name, 0.0), takes.get(f"{name};version=1.0.0", 0.0))
-    plain = [takes.get(f"text/plain{more}", 0.0) for more in ("", ";version=0.0.4")]
-    return open_quality > 0 and open_quality >= max(plain)
+    of_openmetrics = ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text")
+    openmetrics = _quality(takes, *of_openmetrics, "application/*")
+    text = _quality(takes, "text/plain;version=0.0.4", "text/plain", "text/*")
+    if openmetrics == text:
+        return openmetrics > 0 and any(one in takes for one in of_openmetrics)
+    return openmetrics > text
+
+
+def _quality(takes: Mapping[str, float], *ranges: str) -> float:
+    """Return the quality of the first range that is named, the most specific one first."""
+    return next((takes[one] for one in (*ranges, "*/*") if one in takes), 0.0)
 
 
 def _number(text: str) -> float:
