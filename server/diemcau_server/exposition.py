@@ -25,7 +25,7 @@ from diemcau_server.point_series import (
 from diemcau_server.state import Board, PointKey, PointRecord
 
 CHUNK_BYTES = 128 * 1024
-"""A piece of the answer: packed in about a millisecond."""
+"""A piece of the answer at most: packed in about a millisecond."""
 _MADE_IN_A_TURN = 25
 """So many points are written anew between two turns of the event loop: about 3 ms."""
 _LOOKED_AT_IN_A_TURN = 2000
@@ -138,9 +138,9 @@ class Written:
                 for start in range(0, len(column), _JOINED_AT_ONCE):
                     piece += written + b"".join(column[start : start + _JOINED_AT_ONCE])
                     written = b""
-                    if len(piece) >= CHUNK_BYTES:
-                        yield bytes(piece)
-                        piece.clear()
+                    while len(piece) >= CHUNK_BYTES:
+                        yield bytes(piece[:CHUNK_BYTES])
+                        del piece[:CHUNK_BYTES]
                         await asyncio.sleep(0)
         yield bytes(piece)
 
