@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from diemcau_contract.messages import OUTBOX_DAYS
+
 _log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "outbox.sqlite"
@@ -45,7 +47,7 @@ class Limits:
 
     disk_bytes: int = 64 * 1024 * 1024
     memory_bytes: int = 1024 * 1024
-    age_seconds: float = 7 * 86_400.0
+    age_seconds: float = OUTBOX_DAYS * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

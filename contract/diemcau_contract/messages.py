@@ -20,6 +20,9 @@ from diemcau_contract.words import MAX_MODEL, DeviceKind, Direction, Status, Ste
 MAX_MESSAGE_BYTES = 65_536
 """A larger payload is kept aside unread; the largest honest message is a result of about 20 kB."""
 
+OUTBOX_DAYS = 7
+"""So long a report waits at most, and may come again; a store keeps it for longer (SPEC 3.3)."""
+
 MAX_VALUE_TEXT = 120
 
 

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -35,6 +35,7 @@ from diemcau_server.measuring import MeasuringEnd
 from diemcau_server.measuring_process import CannotBindError, MeasuringError, MeasuringProcess
 from diemcau_server.metrics import EndedTest, Metrics
 from diemcau_server.nights import CapacityNights
+from diemcau_server.retention import drop_old_reports
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
 from diemcau_server.store import Store
@@ -160,6 +161,8 @@ class Server:
         self._spawn(self._metrics.watch_loop(), "loop lag")
         self._spawn(self._metrics.keep_written(), "metrics")
         self._spawn(heap.collect_old(lambda: coordinator.is_testing), "garbage")
+        keep = timedelta(days=config.store.keep_reports_days)
+        self._spawn(drop_old_reports(store, keep, lambda: coordinator.is_testing), "retention")
         coordinator.after_each_test(self._count_test)
         self._spawn(self._follow(), "follow")
         for process in measuring.processes:

@@ -21,6 +21,7 @@ from diemcau_contract.broker_url import BrokerSection, broker_url, check_host
 from diemcau_contract.documents import checked, read_document, unreadable_problem
 from diemcau_contract.errors import DocumentError, ValueMistake
 from diemcau_contract.identifiers import Identifier
+from diemcau_contract.messages import OUTBOX_DAYS
 from diemcau_contract.profiles import Profile
 from diemcau_server import config_checks, secret_files
 from diemcau_server.ca_file import ca_problems
@@ -109,10 +110,14 @@ class BrokerConfig(BrokerSection):
 
 
 class StoreConfig(_Section):
-    """SQLite file (relative to the state directory) or PostgreSQL; no password in the URL."""
+    """SQLite file (relative to the state directory) or PostgreSQL; no password in the URL.
+
+    Reports are kept for longer than they wait in an outbox: else one that comes again is new.
+    """
 
     url: Annotated[str, AfterValidator(_store_url)] = "sqlite:///diemcau.sqlite"
     password_file: str | None = None
+    keep_reports_days: int = Field(default=30, ge=OUTBOX_DAYS + 1, le=3660)
 
 
 class CapacitySchedule(_Section):

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,14 @@ import pytest
 from diemcau_contract.codec import decode_down
 from diemcau_contract.messages import MAX_MESSAGE_BYTES, Ack, Settings
 from diemcau_contract.topics import Down, all_down
+from diemcau_server import retention
+from diemcau_server.app import Server
+from diemcau_server.config import load_config
 from diemcau_server.doctor import _health
 from diemcau_server.link import BrokerAddress
+from diemcau_server.store import ReceivedReport, Store
+from diemcau_server.store.engine import resolved_url
+from diemcau_server.store.tables import reports
 from tests.brokers import free_port
 from tests.server.district import FILE
 from tests.server.processes import (
@@ -143,6 +149,35 @@ def test_promtool_finds_nothing_in_its_metrics(
 def changed(**changes: Any) -> bytes:
     """Return a point's report with some keys changed."""
     return json.dumps(json.loads(payload(report(2))) | changes).encode()
+
+
+async def test_reports_older_than_the_file_says_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a server that runs; those that are younger stay."""
+    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.05)
+    file = tmp_path / "district.yaml"
+    kept = "store: {url: 'sqlite:///kept.sqlite', keep_reports_days: 10}\n"
+    file.write_text(FILE + ANY_PORTS + kept, encoding="utf-8")
+    config = load_config(file)
+    config.state_directory.mkdir(parents=True)
+    store = await Store.open(resolved_url(config.store.url, config.state_directory, None))
+    now = datetime.now(UTC)
+    for seq, days in enumerate((365, 11, 9, 0), start=1):
+        one = report(seq)
+        text = payload(one).decode()
+        await store.commit_reports([ReceivedReport(one, text, now - timedelta(days=days))])
+    server = Server(config)
+    await server.start()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await store.count(reports) > 2:  # noqa: ASYNC110  # the server's own task
+                await asyncio.sleep(0.05)
+        young = await store.commit_reports([ReceivedReport(report(3), "", now)])
+        assert young.duplicates == 1
+    finally:
+        await server.stop()
+        await store.close()
 
 
 BAD_MESSAGES = (

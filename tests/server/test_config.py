@@ -58,6 +58,7 @@ MESSAGES: Mapping[str, tuple[str, ...]] = {
         ":3: measure.host: must have at least 1 character(s) (got '')",
         ":3: measure.advertise_host: is no host name and no IP address (got 'a..b')",
     ),
+    "keep_reports": (":2: store.keep_reports_days: must be at least 8 (got 7)",),
     "limit_out_of_range": (":11: profiles[0].limits.loss_ratio.bad: must be at most 1 (got 1.5)",),
     "limits_reversed": (
         ":11: profiles[0].limits.loss_ratio: warn (0.5) must not be above bad (0.1)",
@@ -155,6 +156,7 @@ VIETNAMESE: Mapping[str, tuple[str, ...]] = {
         ":3: measure.host: phải có ít nhất 1 ký tự (đang là '')",
         ":3: measure.advertise_host: không phải tên máy hay địa chỉ IP (đang là 'a..b')",
     ),
+    "keep_reports": (":2: store.keep_reports_days: không được nhỏ hơn 8 (đang là 7)",),
     "limit_out_of_range": (
         ":11: profiles[0].limits.loss_ratio.bad: không được lớn hơn 1 (đang là 1.5)",
     ),

@@ -34,6 +34,30 @@ async def test_a_report_is_stored_once(store: Store) -> None:
     assert await store.count(reports) == 3
 
 
+async def test_the_oldest_reports_can_be_deleted_some_at_once(store: Store) -> None:
+    """Those received before the moment and no other, up to the bound; again finds the rest."""
+    await store.commit_reports([received(seq) for seq in (4, 1, 3, 2, 5)])
+    before = NOW + timedelta(seconds=5)  # report 4 was received then
+    dropped = [await store.drop_reports(before, 2) for _ in range(3)]
+    assert dropped == [2, 1, 0]
+    again = await store.commit_reports([received(4), received(5)])
+    assert (again.accepted, again.duplicates) == (0, 2)
+    assert await store.count(reports) == 2
+
+
+async def test_a_restart_after_all_reports_were_deleted_finds_each_points_last(
+    store: Store,
+) -> None:
+    """The board starts from what stays: the newest report, and the tests."""
+    await store.commit_reports([received(1)], [received(1)])
+    await store.save_test(ended_test(Verdict.READY), {})
+    before = await store.restored()
+    assert await store.drop_reports(NOW + timedelta(days=1), 500) == 1
+    assert await store.restored() == before
+    assert before[0].report == report(1)
+    assert before[0].judged is not None
+
+
 async def test_the_board_can_be_restored(store: Store) -> None:
     """Newest report, its time by the server's clock, and the last verdict come back."""
     await store.commit_reports([received(1)], [received(1)])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from pydantic import ValidationError
-from sqlalchemy import URL, Column, Table, delete, func, insert, select
+from sqlalchemy import URL, Column, Table, delete, func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -88,6 +88,19 @@ class Store:
             if aside:
                 await self._keep_aside(connection, aside)
         return Committed(accepted, len(received) - accepted)
+
+    async def drop_reports(self, before: datetime, most: int) -> int:
+        """Delete the oldest reports received before a moment, ``most`` at once; return how many.
+
+        The newest of each point stays, in its own table.
+        """
+        table = tables.reports
+        key = tuple(table.primary_key.columns)
+        old = select(*key).where(table.c.received_at < before.timestamp())
+        oldest = old.order_by(table.c.received_at).limit(most)
+        async with self._writing() as connection:
+            done = await connection.execute(delete(table).where(tuple_(*key).in_(oldest)))
+            return done.rowcount
 
     async def save_test(self, result: TestResult, detail: Mapping[str, Any] | str) -> None:
         """Keep an ended test with the evidence behind it."""

@@ -31,7 +31,7 @@ reports = Table(
     Column("body", Text, nullable=False),
     PrimaryKeyConstraint("hub", "point", "boot_id", "seq"),
 )
-"""Every report, once; times are seconds since 1970 UTC, ``body`` is the message as it came."""
+"""Reports, each once; times are seconds since 1970 UTC, ``body`` is the message as it came."""
 
 Index("ix_reports_received_at", reports.c.received_at)
 
