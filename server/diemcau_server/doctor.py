@@ -18,10 +18,12 @@ from typing import Final
 from diemcau_contract.causes import Text
 from diemcau_contract.errors import DocumentError
 from diemcau_contract.needs import (
+    DISK_LEAST_BYTES,
     Need,
     acl_need,
     clock_need,
     disk_need,
+    gibibytes,
     loop_need,
     same,
     shown_path,
@@ -31,6 +33,7 @@ from diemcau_line.clock import sync_state
 from diemcau_server.config import ServerConfig, load_config
 from diemcau_server.district.told import END_DEBIANS_BROKER
 from diemcau_server.link import BrokerAddress, Refusal, RefusalKind, try_login
+from diemcau_server.store.disk import kept_bytes, store_bytes, store_file
 
 _HEALTH_SECONDS: Final = 3.0
 _WINDOWS: Final = sys.platform == "win32"
@@ -53,7 +56,8 @@ def server_needs(file: Path) -> Iterator[Need]:
     yield Need("config", name, there=True, detail=same(str(file)))
     yield clock_need(synchronised=sync_state().synchronised)
     yield _driver_need(config)
-    yield from _disk_needs(config.state_directory)
+    yield _state_need(config.state_directory)
+    yield _disk_need(config)
     yield from port_needs(config)
     with asyncio.Runner() as runner:
         yield loop_need(watches_sockets=isinstance(runner.get_loop(), asyncio.SelectorEventLoop))
@@ -214,7 +218,7 @@ def _driver_need(config: ServerConfig) -> Need:
     return Need("driver", name, there, same(module), f"pip install 'diemcau[{extra}]'")
 
 
-def _disk_needs(folder: Path) -> Iterator[Need]:
+def _state_need(folder: Path) -> Need:
     name = Text("Thư mục dữ liệu", "State directory")
     nearest = _nearest(folder)
     try:
@@ -226,10 +230,25 @@ def _disk_needs(folder: Path) -> Iterator[Need]:
         advice = Text(
             "đặt state_directory là một thư mục riêng", "give state_directory a folder of its own"
         )
-        yield Need("state", name, there=False, detail=detail, mend=mend, advice=advice)
-    else:
-        yield Need("state", name, there=True, detail=same(str(folder)))
-    yield disk_need(str(folder), shutil.disk_usage(nearest).free)
+        return Need("state", name, there=False, detail=detail, mend=mend, advice=advice)
+    return Need("state", name, there=True, detail=same(str(folder)))
+
+
+def _disk_need(config: ServerConfig) -> Need:
+    """Hold the disk against what the store will take there once it is as large as it becomes."""
+    file = store_file(config)
+    folder = file.parent if file else config.state_directory
+    to_come = kept_bytes(config) - store_bytes(file) if file else 0
+    least = max(DISK_LEAST_BYTES, to_come)
+    need = disk_need(str(folder), shutil.disk_usage(_nearest(folder)).free, least)
+    if least == DISK_LEAST_BYTES:
+        return need
+    days, size = config.store.keep_reports_days, gibibytes(least)
+    advice = Text(
+        f"{need.advice.vi} cho đủ {size.vi}, hoặc giảm store.keep_reports_days (đang là {days})",
+        f"{need.advice.en} for {size.en} in all, or lower store.keep_reports_days (now {days})",
+    )
+    return replace(need, advice=advice)
 
 
 def _giving(folder: Path, *, there: bool) -> str:

@@ -16,6 +16,7 @@ import pytest
 from diemcau_contract.causes import Text
 from diemcau_contract.needs import (
     DISK_LEAST_BYTES,
+    GIBIBYTE,
     Need,
     acl_need,
     disk_need,
@@ -26,12 +27,14 @@ from diemcau_server import doctor as server_doctor
 from diemcau_server.cli import main as command_line
 from diemcau_server.district.names import load_names
 from diemcau_server.district.papers import broker_file
+from diemcau_server.store.disk import REPORT_BYTES
 from tests.brokers import Mosquitto, free_port, mosquitto_program
 from tests.certificates import certify
 from tests.server.district import FILE
 
 Doctor = Callable[..., tuple[int, dict[str, dict[str, object]]]]
 NAMES = Path(__file__).parents[2] / "config" / "names.yaml"
+POINTS = FILE.count("name: Xã")
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  # as shutil's own
 
 
@@ -397,6 +400,61 @@ def test_a_full_disk(look: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert needs["disk"]["result"] == "fail"
     assert "state" in str(needs["disk"]["mend"])
+
+
+def disk_of(
+    look: Doctor, monkeypatch: pytest.MonkeyPatch, free: int, more: str
+) -> dict[str, object]:
+    """Return what is said of a disk with so many bytes free."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free * 2, free, free))
+    return look(sections(free_port(), "url: embedded") + more)[1]["disk"]
+
+
+@pytest.mark.parametrize("stored", [0, 10**9])
+def test_a_disk_must_take_all_the_reports_that_will_be_kept(
+    tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch, stored: int
+) -> None:
+    """Of all points, for as many days as the file says, less what the store has already."""
+    (tmp_path / "state").mkdir()
+    with (tmp_path / "state" / "diemcau.sqlite").open("wb") as file:
+        file.truncate(stored)
+    more = "report_interval_seconds: 10\nstore: {keep_reports_days: 100}\n"
+    least = POINTS * 8640 * 100 * REPORT_BYTES - stored
+    short = disk_of(look, monkeypatch, least - 1, more)
+
+    assert disk_of(look, monkeypatch, least, more)["result"] == "pass"
+    assert short["result"] == "fail"
+    mend = short["mend"]
+    assert isinstance(mend, dict)
+    size = f"{least / GIBIBYTE:.1f} GiB"
+    assert mend["en"].endswith(f"for {size} in all, or lower store.keep_reports_days (now 100)")
+    assert f"cho đủ {size.replace('.', ',')}, hoặc giảm store.keep_reports_days" in mend["vi"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "store: {keep_reports_days: 8}\n",
+        "store: {url: 'postgresql://me@db/diemcau', keep_reports_days: 3660}\n",
+    ],
+)
+def test_a_store_that_stays_small_or_lies_elsewhere_needs_what_all_need(
+    look: Doctor, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """Never less than the least; nothing is said of days that would not help."""
+    assert disk_of(look, monkeypatch, DISK_LEAST_BYTES, more)["result"] == "pass"
+    short = disk_of(look, monkeypatch, DISK_LEAST_BYTES - 1, more)
+    assert short["result"] == "fail"
+    assert "keep_reports_days" not in str(short["mend"])
+
+
+def test_the_disk_is_the_one_on_which_the_store_lies(
+    tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that lies elsewhere needs its room there, though its folder is not made yet."""
+    elsewhere = tmp_path / "big" / "disk"
+    more = f"store: {{url: 'sqlite:///{elsewhere}/diemcau.sqlite'}}\n"
+    assert f"the disk of {elsewhere}" in str(disk_of(look, monkeypatch, 0, more)["mend"])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from diemcau_server.capacity import DirectionCapacity, LineCapacity
 from diemcau_server.errors import StoreError
 from diemcau_server.state import JudgedHubLine, PointKey
 from diemcau_server.store import Quarantined, ReceivedReport, Store
+from diemcau_server.store.disk import REPORT_BYTES, store_bytes
 from diemcau_server.store.engine import resolved_url
 from diemcau_server.store.rows import MAX_QUARANTINED
 from diemcau_server.store.tables import quarantine, reports
@@ -102,6 +103,22 @@ async def test_what_is_aside_is_bounded(store: Store) -> None:
         ]
         await store.commit_reports([], [], items)
     assert await store.count(quarantine) == MAX_QUARANTINED
+
+
+async def test_a_report_of_a_full_room_takes_what_is_reckoned_with(tmp_path: Path) -> None:
+    """The doctor asks for a disk by this figure."""
+    file = tmp_path / "full.sqlite"
+    sizes = []
+    for count in (0, 4000):
+        store = await Store.open(resolved_url("sqlite:///full.sqlite", tmp_path, None))
+        some = [replace(received(seq), body="x" * 2000) for seq in range(1, count + 1)]
+        await store.commit_reports(some)
+        sizes.append(store_bytes(file))
+        await store.close()
+        assert store_bytes(file) == file.stat().st_size
+    of_one = (file.stat().st_size - sizes[0]) / 4000
+    assert 0.9 * REPORT_BYTES < of_one <= REPORT_BYTES
+    assert sizes[1] > file.stat().st_size  # with the log, before it is folded into the file
 
 
 async def test_data_is_there_after_a_restart(tmp_path: Path) -> None:
