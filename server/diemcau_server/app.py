@@ -39,6 +39,7 @@ from diemcau_server.retention import drop_old_reports
 from diemcau_server.services import Health, Services
 from diemcau_server.state import Board, PointKey
 from diemcau_server.store import Store
+from diemcau_server.store.disk import store_file
 from diemcau_server.store.engine import resolved_url
 from diemcau_server.web import make_app
 
@@ -195,6 +196,7 @@ class Server:
         url = resolved_url(config.store.url, config.state_directory, config.store_password)
         store = await Store.open(url)
         self._stack.push_async_callback(store.close)
+        self._metrics.store.look_at(store_file(config))
         self._board.restore(await store.restored(), datetime.now(UTC))
         self._board.hub_lines.update(await store.hub_lines())
         return store

@@ -24,6 +24,7 @@ from diemcau_contract.words import Verdict
 from diemcau_server.coordinator.errors import ENDS_WITHOUT_RESULT
 from diemcau_server.measure_metrics import MeasureMetrics
 from diemcau_server.revision import built_from
+from diemcau_server.store_metrics import StoreMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and of no use here
 
@@ -66,6 +67,7 @@ class ServerSeries:
             _LAG_BUCKETS,
         )  # fmt: skip
         self.store_errors = self._counter("store_errors", "Transactions that the store refused")
+        self.store = StoreMetrics(registry)
         self.queue_length = self._gauge("ingest_queue_length", "Reports that wait to be committed")
         self.mqtt_connected = self._gauge(
             "mqtt_connected", "Whether there is a session with the broker"

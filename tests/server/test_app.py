@@ -93,6 +93,8 @@ def test_a_server_starts_serves_and_stops(
     status, text = fetch(ready["http"] + "/metrics")
     assert status == 200
     assert b'diemcau_ingest_messages_total{result="accepted"} 1.0' in text
+    assert b"\ndiemcau_store_disk_free_bytes " in text
+    assert b"\ndiemcau_store_bytes " in text
     assert json.loads(stopped(process).splitlines()[-1])["message"] == "stopped"
 
 

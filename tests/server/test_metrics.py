@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -307,6 +308,37 @@ async def test_a_delay_of_the_loop_is_shown_to_everyone_for_its_time(
         samples(await scraped(metrics))["diemcau_event_loop_lag_seconds", ()] for _ in range(2)
     ]
     assert 0 < shown[0] == shown[1]
+
+
+async def test_the_disk_under_the_store_is_looked_at_by_each_scrape(
+    tmp_path: Path, board: Board, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Free space and size while the store is a file that is there; else nothing, never old."""
+    metrics = Metrics(board, clock)
+    free = 5 * 10**9
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(folder, free))
+
+    def usage(folder: Path, free: int) -> SimpleNamespace:
+        folder.stat()
+        return SimpleNamespace(free=free)
+
+    async def shown() -> tuple[float | None, ...]:
+        found = samples(await scraped(metrics))
+        names = ("diemcau_store_disk_free_bytes", "diemcau_store_bytes")
+        return tuple(found.get((name, ())) for name in names)
+
+    assert await shown() == (None, None)  # PostgreSQL, or not open yet
+    folder = tmp_path / "store"
+    folder.mkdir()
+    file = folder / "a.sqlite"
+    file.write_bytes(bytes(4096))
+    metrics.store.look_at(file)
+    assert await shown() == (5e9, 4096)
+    free = 10**9
+    (folder / "a.sqlite-wal").write_bytes(bytes(100))
+    assert await shown() == (1e9, 4196)
+    shutil.rmtree(folder)
+    assert await shown() == (None, None)
 
 
 async def test_every_result_of_a_test_stands_from_the_start(board: Board, clock: Clock) -> None:

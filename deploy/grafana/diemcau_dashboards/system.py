@@ -38,6 +38,7 @@ _DAY: Final = 86_400
 _CERTIFICATE: Final = ((None, RED), (14 * _DAY, YELLOW), (30 * _DAY, GREEN))
 """The alert comes with fourteen days left."""
 _PER_SECOND: Final = Look("ops", 2)
+_ELSEWHERE: Final = "kho dữ liệu không phải là tệp SQLite"
 
 
 def system() -> dashboard.Dashboard:
@@ -212,21 +213,30 @@ def _process() -> Sequence[Panel]:
     scrape = f"max(scrape_duration_seconds{{{SERVER}}})"
     return [
         curves(
-            Head("Bộ xử lý", "Phần của một nhân mà tiến trình máy chủ dùng.", 6),
+            Head("Bộ xử lý", "Phần của một nhân mà tiến trình máy chủ dùng.", 8),
             [Query(cpu, "bộ xử lý")], Look("percentunit", 1),
         ),
         curves(
-            Head("Bộ nhớ", "Bộ nhớ thường trú của tiến trình máy chủ.", 6),
+            Head("Bộ nhớ", "Bộ nhớ thường trú của tiến trình máy chủ.", 8),
             [Query(memory, "bộ nhớ")], Look("bytes", 1),
         ),
         curves(
-            Head("Vòng lặp bị chậm", "Chậm nhất trong 30 giây; trên 0,5 giây là quá tải.", 6),
+            Head("Vòng lặp bị chậm", "Chậm nhất trong 30 giây; trên 0,5 giây là quá tải.", 8),
             [Query(_most("event_loop_lag_seconds"), "chậm")], Look("s", 1),
         ),
         curves(
-            Head("Thời gian đọc số liệu", "Do Prometheus đo, và do máy chủ tự đo khi viết.", 6),
+            Head("Thời gian đọc số liệu", "Do Prometheus đo, và do máy chủ tự đo khi viết.", 8),
             [Query(scrape, "Prometheus đọc"), Query(_most("render_seconds"), "máy chủ viết")],
             Look("s", 1),
+        ),
+        curves(
+            Head("Ổ đĩa của kho dữ liệu", "Chỗ trống; dưới 2 GB là sắp đầy.", 8),
+            [Query(_most("store_disk_free_bytes"), "còn trống")],
+            Look("bytes", 1, empty=_ELSEWHERE),
+        ),
+        curves(
+            Head("Kho dữ liệu", "Tệp SQLite kèm nhật ký ghi; chỗ đã xóa được dùng lại.", 8),
+            [Query(_most("store_bytes"), "kho")], Look("bytes", 1, empty=_ELSEWHERE),
         ),
     ]  # fmt: skip
 

@@ -148,6 +148,7 @@ ALERT_WORDS: Final = (
     Shown("DiemcauStoreFailing", "không ghi được vào kho dữ liệu"),
     Shown("DiemcauIngestRejecting", "thông điệp bị từ chối"),
     Shown("DiemcauEventLoopLag", "máy chủ phản hồi chậm"),
+    Shown("DiemcauStoreDiskLow", "ổ đĩa của kho dữ liệu sắp đầy"),
     Shown("DiemcauCertificateExpiring", "chứng chỉ TLS sắp hết hạn"),
     Shown("DiemcauNotificationsFailing", "không gửi được thông báo"),
     Shown("DiemcauWatchdog", "hệ thống giám sát đang chạy (luôn có)"),
