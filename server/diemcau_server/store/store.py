@@ -47,7 +47,10 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         insertion = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
-        self._insert_reports = insertion(tables.reports).on_conflict_do_nothing()
+        # What comes back are the new ones; a count of rows is -1 with PostgreSQL's driver.
+        self._insert_reports = (
+            insertion(tables.reports).on_conflict_do_nothing().returning(tables.reports.c.seq)
+        )
         upsert = insertion(tables.points)
         self._upsert_points = upsert.on_conflict_do_update(
             index_elements=["hub", "point"],
@@ -82,7 +85,7 @@ class Store:
         async with self._writing() as connection:
             if received:
                 done = await connection.execute(self._insert_reports, [_row(r) for r in received])
-                accepted = done.rowcount if done.rowcount >= 0 else len(received)
+                accepted = len(done.all())
             if newest:
                 await connection.execute(self._upsert_points, [_point_row(r) for r in newest])
             if aside:
