@@ -112,7 +112,7 @@ async def test_a_test_has_a_hard_cap(
     tmp_path: Path, measuring: MeasuringEnd, rooms: Rooms, kept: Kept
 ) -> None:
     """Whatever holds it up, the test ends."""
-    limits = replace(LIMITS, whole_seconds=0.3)
+    limits = replace(LIMITS, whole_seconds=1.5)
     coordinator = coordinator_of(district(tmp_path), rooms, measuring, kept, limits=limits)
     run = await coordinator.start(ALL)
 
