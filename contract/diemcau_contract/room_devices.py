@@ -1,5 +1,6 @@
 """The devices expected in a room, as an agent's file and a district's file of names list them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from diemcau_contract.broker_url import check_host
 from diemcau_contract.errors import ValueMistake
 from diemcau_contract.identifiers import Identifier
 
@@ -44,6 +46,8 @@ _WITH_LOGIN: Final[Mapping[str, tuple[Format, ...]]] = {
     "password_file": ("pjlink", "xapi", "rtsp"),
     "ca_file": ("xapi",),
 }
+_HOST: Final = re.compile(r"[0-9a-f:.]+(?:%[\w.-]+)?|[\w.-]+", re.IGNORECASE)
+"""An IPv6 address with its zone, or a name; what ``check_host`` does not look at."""
 _SIP_QUERIES: Final = {"", "transport=tcp", "transport=udp"}
 
 
@@ -180,6 +184,9 @@ def _check_address(source_format: str, url: str) -> None:
         raise ValueError("not SCHEME://HOST[:PORT]")
     if "@" in parts.netloc or "@" in parts.fragment:
         raise ValueError("with a login")
+    if not _HOST.fullmatch(parts.hostname) or re.search(r"\s", url):
+        raise ValueError("no host name and no address")
+    check_host(parts.hostname)
     if source_format == "rtsp":
         return
     allowed = _SIP_QUERIES if source_format == "sip" else {""}

@@ -1,6 +1,7 @@
 """The table of probes: a new probe is one file and one row.
 
-What a room's file may name (``diemcau_contract.room_devices``) is what these rows take.
+A form of source that is new as well is one word more in ``diemcau_contract.room_devices``, which
+says what a room's file may name: the hub writes such files and does not have these rows.
 """
 
 import importlib
