@@ -6,14 +6,14 @@ For every source that PyAV opens: ``capture(container, started)`` takes the wind
 
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import av
 import av.error
 import numpy as np
 import psutil
 from av.container import InputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from diemcau_agent.probes.log import note
@@ -34,10 +34,14 @@ STOPPED_FRAMES: Final = 8
 STOPPED_RATIO: Final = 0.7
 STOPPED_SECONDS: Final = 1.5
 """So long a picture that stopped within the window is watched on, until most of it is still."""
+LOOK_SECONDS: Final = 5.5
+"""Opening with it: so long a still picture is watched that others were told from (``_SINGLE``),
+until a second one comes whole. Network cameras send one every 1 to 4 seconds."""
 
 GREY_SIZE: Final = (320, 180)
 _SINGLE: Final = frozenset({"rawvideo", "mjpeg", "wrapped_avframe"})
-"""Codecs that send every picture whole; others repeat what stands still by themselves."""
+"""Codecs that send every picture whole; others repeat what stands still by themselves, also where
+the room lives: x264 left no change between the key frames of an empty room of noise 1.5 to 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Capture:
     cpu_ratio: float
     single: bool = True
     """Every picture came whole, so that one that is repeated is the camera's doing."""
+    whole: picture.Frames | None = None
+    """Single pixels of those that came whole, for what stands still; None: ``grey`` has them."""
 
 
 def capture(container: InputContainer, started: float) -> Capture | None:
@@ -73,7 +79,10 @@ def capture(container: InputContainer, started: float) -> Capture | None:
         container: opened for reading, with a video stream.
         started: when opening began, by ``time.perf_counter``.
     """
-    window = _Window(single=container.streams.video[0].codec_context.name in _SINGLE)
+    window = _Window(
+        single=container.streams.video[0].codec_context.name in _SINGLE,
+        until=started + LOOK_SECONDS,
+    )
     count, first = 0, 0.0
     psutil.cpu_percent()
     try:
@@ -82,6 +91,7 @@ def capture(container: InputContainer, started: float) -> Capture | None:
             count += 1
             if count == 1:
                 first = now
+            window.watch(frame)
             if count <= SETTLING_FRAMES and now - first < SETTLING_SECONDS:
                 continue
             window.add(frame, now)
@@ -93,48 +103,79 @@ def capture(container: InputContainer, started: float) -> Capture | None:
 
 
 class _Window:
-    """Frames as they come. A picture that has just stopped is watched on: does it stay so?"""
+    """Frames as they come. A picture that has just stopped is watched on: does it stay so?
 
-    def __init__(self, *, single: bool) -> None:
+    What an encoder tells from other pictures repeats them where the room's noise is too faint for
+    its bit rate: only pictures that came whole prove there that the room stood still. Noise is
+    sought in single pixels, for that of a large picture falls out of the mean of many.
+    """
+
+    def __init__(self, *, single: bool, until: float) -> None:
         self._single = single
-        self._reformatter = VideoReformatter()
+        self._until = until
+        self._means, self._pixels = VideoReformatter(), VideoReformatter()
         self._grey: list[picture.Frames] = []
+        self._whole: list[picture.Frames] = []
         self._arrivals: list[float] = []
         self._stamps: list[float] = []
         self._last: VideoFrame | None = None
+        self._seen: picture.Frames | None = None
         self._still = 0
 
-    def add(self, frame: VideoFrame, now: float) -> None:
-        """Take one frame."""
-        width, height = GREY_SIZE
-        small = self._reformatter.reformat(
-            frame, width=width, height=height, format="gray", interpolation="AREA"
-        )
-        grey = small.to_ndarray().astype(np.uint8, copy=True)
-        same = bool(self._grey) and np.array_equal(self._grey[-1], grey)
+    def watch(self, frame: VideoFrame) -> None:
+        """Take what of a frame tells whether the picture stands still, settled or not."""
+        seen = _small(self._pixels, frame, "POINT")
+        same = self._seen is not None and np.array_equal(self._seen, seen)
         self._still = self._still + 1 if same else 0
-        self._grey.append(grey)
+        self._seen = seen
+        if self._single or frame.pict_type == PictureType.I:
+            self._whole.append(seen)
+
+    def add(self, frame: VideoFrame, now: float) -> None:
+        """Take one frame that has settled."""
+        self._grey.append(_small(self._means, frame, "AREA"))
         self._arrivals.append(now)
         self._stamps.append(frame.time if frame.time is not None else now)
         self._last = frame
 
     def complete(self) -> bool:
         """Say whether enough has been seen."""
-        elapsed, count = self._arrivals[-1] - self._arrivals[0], len(self._grey)
+        now, count = self._arrivals[-1], len(self._grey)
+        elapsed = now - self._arrivals[0]
         if count < WINDOW_FRAMES and elapsed < WINDOW_SECONDS:
             return False
-        stopped = self._still >= STOPPED_FRAMES and self._still < STOPPED_RATIO * count
-        return not stopped or elapsed >= WINDOW_SECONDS + STOPPED_SECONDS
+        if self._still < STOPPED_FRAMES:
+            return True
+        if self._single:
+            return (
+                self._still >= STOPPED_RATIO * count or elapsed >= WINDOW_SECONDS + STOPPED_SECONDS
+            )
+        return len(self._whole) > 1 or now >= self._until
 
     def taken(self, first_frame_seconds: float, cpu_ratio: float) -> Capture | None:
         """Return the last of the frames, one window of them; None where there is none."""
         if self._last is None:
             return None
+        grey = np.stack(self._grey[-WINDOW_FRAMES:])
+        # The settling's pictures are whole as well, and a codec's are seconds apart.
+        whole = self._whole[-len(grey) :] if self._single else self._whole
         return Capture(
-            np.stack(self._grey[-WINDOW_FRAMES:]), _mean_rgb(self._last),
+            grey, _mean_rgb(self._last),
             self._last.width, self._last.height, first_frame_seconds,
             tuple(self._arrivals), tuple(self._stamps), cpu_ratio, self._single,
+            np.array(whole, np.uint8).reshape(-1, *grey.shape[1:]),
         )  # fmt: skip
+
+
+def _small(
+    reformatter: VideoReformatter, frame: VideoFrame, interpolation: Literal["AREA", "POINT"]
+) -> picture.Frames:
+    """Return one grey picture: the mean of what each pixel stands for, or one pixel of it."""
+    width, height = GREY_SIZE
+    small = reformatter.reformat(
+        frame, width=width, height=height, format="gray", interpolation=interpolation
+    )
+    return small.to_ndarray().astype(np.uint8, copy=True)
 
 
 def judge(taken: Capture, asked: Asked) -> ProbeResult:
@@ -143,7 +184,7 @@ def judge(taken: Capture, asked: Asked) -> ProbeResult:
     A camera that repeats its pictures gives fewer than it delivers: a warning at most, for it is
     concluded from a few pictures only.
     """
-    measures = picture.measure(taken.grey, taken.mean_rgb, asked.limits)
+    measures = picture.measure(taken.grey, taken.mean_rgb, asked.limits, taken.whole)
     rate = delivered_rate(taken)
     causes = list(picture.classify(measures, asked.limits))
     least = (asked.frames_per_second or 0.0) * asked.limits.rate_ratio

@@ -45,7 +45,7 @@ class PictureMeasures:
     difference: float
     """Median of the mean absolute difference between neighbouring frames; 0 for one frame."""
     still_ratio: float
-    """Longest run of same frames, as a share of the window; 0 for one frame."""
+    """Longest run of same frames, as a share of those that can tell; 0 for one such frame."""
     new_ratio: float
     """Share of frames that are not the one before again, where these come at a steady beat: the
     camera repeats its pictures. 1 where it does not, or for too few new ones to see a beat."""
@@ -54,9 +54,19 @@ class PictureMeasures:
 
 
 def measure(
-    frames: Frames, mean_rgb: Rgb | None = None, limits: PictureLimits | None = None
+    frames: Frames,
+    mean_rgb: Rgb | None = None,
+    limits: PictureLimits | None = None,
+    whole: Frames | None = None,
 ) -> PictureMeasures:
     """Reduce frames of shape (count, height, width) to numbers.
+
+    Args:
+        frames: one window.
+        mean_rgb: mean colour of the last.
+        limits: those that a measure needs.
+        whole: pictures by which it is told whether the camera lives, of any number; None: by
+            ``frames``.
 
     Raises:
         ValueError: not three dimensions, or no frame.
@@ -64,8 +74,9 @@ def measure(
     if frames.ndim != _DIMENSIONS or frames.shape[0] == 0:
         raise ValueError("frames must have the shape (count, height, width) with count >= 1")
     limits = limits or PictureLimits()
-    differences = _differences(frames)
-    still = differences < limits.still_difference
+    told = whole is None or whole.shape[0] > 1
+    differences = _differences(whole if whole is not None and told else frames)
+    still = (differences < limits.still_difference) & told
     first, second = _halves(frames)
     # Of two means the noise falls out by itself; of one frame it is estimated.
     noise = 0.0

@@ -80,6 +80,7 @@ CLEAN_GRAPHS = [
     "testsrc2=size=640x360:rate=30,noise=alls=4:allf=t",
     "testsrc=size=1280x720:rate=30,noise=alls=3:allf=t",
     "smptebars=size=640x360:rate=30,noise=alls=4:allf=t",
+    "smptebars=size=1920x1080:rate=30,noise=alls=1:allf=t",
     "mandelbrot=size=640x360:rate=30,noise=alls=4:allf=t",
     "rgbtestsrc=size=640x360:rate=25,noise=alls=6:allf=t",
     "pal75bars=size=640x360:rate=30,noise=alls=3:allf=t",

@@ -27,6 +27,9 @@ ENOUGH_SECONDS = 60.0
 _SLEEPS = {"etc/systemd/logind.conf": "[Login]\nIdleAction=suspend\n"}
 _KEPT_AWAKE = {"run/systemd/inhibit/1": "WHO=Zoom\nWHAT=idle\nMODE=block\n"}
 _GNOME = {"sleep-inactive-ac-type": "'suspend'", "sleep-inactive-ac-timeout": "900"}
+_STILL_ROOM = (
+    "testsrc2=size=640x360:rate=30,loop=loop=-1:size=1:start=3,noise=alls=3:allf=t,realtime"
+)
 _V4L2 = {"kind": "camera", "format": "v4l2", "url": "usb:046d:0825"}
 _RALLY = {"name": "Rally Camera", "usb_id": "046d:0825"}
 _PROBE = {"number": 99, "name": "diemcau-probe", "opened": "dev/video0"}
@@ -64,6 +67,7 @@ CLEAN: list[tuple[str, dict[str, Any]]] = [
     ("codec", {"kind": "xapi", "changes": {"<ConnectionStatus>Connected":
                                            "<ConnectionStatus>Unknown"}}),
     ("network-camera", {"kind": "rtsp"}),
+    ("network-camera", {"kind": "rtsp", "codec": "libx264", "graph": _STILL_ROOM}),
     ("host", {"kind": "host"}),
     ("host", {"kind": "host", "files": _SLEEPS | _KEPT_AWAKE}),
     ("host", {"kind": "host", "files": {"etc/systemd/logind.conf": "IdleAction=lock\n"}}),

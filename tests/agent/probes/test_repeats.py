@@ -1,4 +1,4 @@
-"""A camera that repeats its pictures, and a still room that a codec repeats by itself."""
+"""A camera that repeats or freezes, and a still room that a codec repeats by itself."""
 
 from pathlib import Path
 
@@ -14,14 +14,25 @@ from diemcau_agent.signal.limits import PICTURE_LIMITS
 from tests.agent.probes import rooms
 from tests.agent.probes.makers_av import judged_pictures
 
-FRAMES = 75
+FRAMES, FRAMES_STOPPED = 75, 125
 WIDTH, HEIGHT = 640, 360
 CODECS = {
     "mjpeg": ("mjpeg", "yuvj420p", {}),
     "mjpeg, coarse": ("mjpeg", "yuvj420p", {"qmin": "20", "qmax": "31"}),
     "h264": ("libx264", "yuv420p", {"preset": "veryfast", "tune": "zerolatency"}),
     "h264, coarse": ("libx264", "yuv420p", {"preset": "veryfast", "crf": "40", "g": "10"}),
-}
+    "h264, 300 kbit/s": (
+        "libx264", "yuv420p",
+        {"preset": "veryfast", "b": "300k", "maxrate": "300k", "bufsize": "300k", "g": "60"},
+    ),
+    "h264, one quality": ("libx264", "yuv420p", {"preset": "veryfast", "qp": "34", "g": "60"}),
+    "h264, seldom whole": ("libx264", "yuv420p", {"preset": "veryfast", "qp": "34", "g": "100"}),
+    "h264, whole once": ("libx264", "yuv420p", {"preset": "veryfast", "qp": "34", "g": "500"}),
+    "h265": (
+        "libx265", "yuv420p",
+        {"preset": "ultrafast", "x265-params": "qp=34:keyint=60:log-level=error"},
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("times", range(2, 16))
@@ -72,9 +83,27 @@ def test_an_empty_room_through_a_real_encoder_is_not_called_slow(
     result = look("matroska", str(file), Asked(frames_per_second=30.0))
 
     assert "low_fps" not in result.causes, result.values
+    assert "frozen" not in result.causes or noise == 0.0, result.values
 
 
-def _encode(file: Path, codec: str, noise: float) -> None:
+@pytest.mark.parametrize("codec", ["mjpeg", "h264, one quality", "h264, seldom whole", "h265"])
+def test_a_camera_that_stands_still_before_its_encoder_is_found(codec: str, tmp_path: Path) -> None:
+    """As the pictures that come whole say, however seldom they come."""
+    file = tmp_path / "room.mkv"
+    _encode(file, codec, 3.0, stopped=True)
+
+    assert look("matroska", str(file), Asked()).causes == ("frozen",)
+
+
+def test_a_still_stream_with_one_whole_picture_is_not_judged(tmp_path: Path) -> None:
+    """Whether the room or the camera stands still cannot be told from it."""
+    file = tmp_path / "room.mkv"
+    _encode(file, "h264, whole once", 3.0, stopped=True)
+
+    assert look("matroska", str(file), Asked()).causes == ()
+
+
+def _encode(file: Path, codec: str, noise: float, *, stopped: bool = False) -> None:
     """Film an empty room: at full size, where a small picture's noise is a fraction of it."""
     random = np.random.default_rng(8)
     room = np.kron(rooms.scene(31, 0), np.ones((2, 2)))
@@ -83,8 +112,10 @@ def _encode(file: Path, codec: str, noise: float) -> None:
         stream = container.add_stream(name, rate=30, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
-        for _ in range(FRAMES):
-            seen = np.clip(np.rint(room + random.normal(size=room.shape) * noise), 0, 255)
+        seen = np.clip(np.rint(room + random.normal(size=room.shape) * noise), 0, 255)
+        for _ in range(FRAMES_STOPPED if stopped else FRAMES):
+            if not stopped:
+                seen = np.clip(np.rint(room + random.normal(size=room.shape) * noise), 0, 255)
             frame = av.VideoFrame.from_ndarray(seen.astype(np.uint8), format="gray")
             container.mux(stream.encode(frame.reformat(format=pixels)))
         container.mux(stream.encode())
