@@ -44,7 +44,7 @@ def test_a_number_stands_beside_its_limits() -> None:
 
     assert (
         "21,2  hình đen: dưới 24,0 (khi độ sắc nét của đường viền dưới 1,2); hình đen: dưới 24,0 "
-        "(khi độ sắc nét của đường viền dưới 3,0 và độ lệch sáng tối dưới 2,0); hình quá tối: "
+        "(khi độ sắc nét của đường viền dưới 4,0 và độ lệch sáng tối dưới 2,0); hình quá tối: "
         "dưới 30,0"
     ) in text
     assert "không" in text
@@ -66,7 +66,7 @@ def test_a_limit_with_conditions_is_told_with_them() -> None:
 
     assert (
         "camera covered: below 1.2 (where mean brightness above 24.0); camera covered: "
-        "below 3.0 (where spread of brightness below 12.0 and mean brightness above 30.0)"
+        "below 4.0 (where spread of brightness below 12.0 and mean brightness above 30.0)"
     ) in text.replace(WORDING[Cause.COVERED].name.en, "camera covered")
 
 

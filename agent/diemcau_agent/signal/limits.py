@@ -31,11 +31,11 @@ class PictureLimits:
     black_luma: float = 24.0
     """Webrtc troubleshooter calls a mean luma under 20 black; a lens cap lets some light in."""
     smooth_gradient: float = 1.2
-    """99.5th percentile of the gradient below which there is no edge anywhere: a cap, a hand or a
+    """99.9th percentile of the gradient below which there is no edge anywhere: a cap, a hand or a
     sticker on the lens, lit through or from the side."""
-    covered_gradient: float = 3.0
-    """The same for a picture that varies by less than ``covered_deviation`` and is not dark: a
-    room, however blurred or dim, has more."""
+    covered_gradient: float = 4.0
+    """The same for a picture that varies by less than ``covered_deviation`` and is not dark: 800
+    fingers had at most 3.7, plain walls with nothing but the corner of a frame at least 4.4."""
     covered_deviation: float = 12.0
     black_deviation: float = 2.0
     """The same for a dark picture: the blocks of a compressed black one look like faint edges."""

@@ -7,7 +7,7 @@ import pytest
 
 from diemcau_agent.signal import picture
 from diemcau_agent.signal.limits import PictureLimits
-from tests.agent.probes import scenes
+from tests.agent.probes import rooms, scenes
 
 SEEDS = (1, 20, 303, 4004, 50005)
 
@@ -19,6 +19,17 @@ SEEDS = (1, 20, 303, 4004, 50005)
 def test_clean_rooms_raise_no_alarm(scene: Callable[[int], scenes.Frames], seed: int) -> None:
     """A working camera has no cause, whatever the room."""
     assert picture.classify(picture.measure(scene(seed))) == ()
+
+
+@pytest.mark.parametrize("seed", [403, 591, 758, 1131, 1254, 1318, 910235])
+def test_a_wall_with_a_corner_of_a_frame_is_not_covered(seed: int) -> None:
+    """Its edges take less than half a hundredth of the picture."""
+    assert picture.classify(picture.measure(scenes.plain_wall(seed))) == ()
+
+
+def test_a_finger_through_which_light_falls_unevenly_is_covered() -> None:
+    """As uneven as any of 800: no edge is among it."""
+    assert picture.classify(picture.measure(rooms.finger(310080))) == ("covered",)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
