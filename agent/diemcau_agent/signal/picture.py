@@ -25,6 +25,8 @@ _BLOCK_FRAMES: Final = 4
 _EDGES_PERCENTILE: Final = 99.9
 _GRADIENT_OF_NOISE: Final = 2.63
 """The same percentile of the gradient of white noise of deviation 1: sqrt(ln 1000)."""
+_NOISE_MOST: Final = 8.0
+"""No sensor has more; what a single frame has is its fine detail."""
 _MOVED_LEVELS: Final = 6.0
 _DIRECTION_SHARE: Final = 0.1
 _SAME_CORRELATION: Final = 0.8
@@ -83,7 +85,7 @@ def measure(
     noise = 0.0
     if _moved(frames) and not _same_scene(first, second):
         first = second = frames[frames.shape[0] // 2].astype(np.float32)
-        noise = noise_deviation(first)
+        noise = min(noise_deviation(first), _NOISE_MOST)
     reference: Image = (first + second) / 2.0
     return PictureMeasures(
         luma=float(reference.mean()),

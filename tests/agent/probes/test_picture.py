@@ -104,6 +104,15 @@ def test_frames_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_fine_detail_that_moves_is_no_empty_picture(seed: int) -> None:
+    """One frame of it looks like noise, but of more than any sensor has."""
+    blinds = np.random.default_rng(seed).integers(20, 235, (180, 320)).astype(np.uint8)
+    moved = np.stack([np.roll(blinds, 3 * step, axis=0) for step in range(30)])
+
+    assert picture.classify(picture.measure(moved)) == ()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_camera_that_is_moved_is_not_out_of_focus(seed: int) -> None:
     """Whatever the motion does to the mean of some frames, each of them is sharp."""
     room = scenes.busy_room(seed)
