@@ -44,6 +44,9 @@ class PictureLimits:
     dark_luma: float = 30.0
     bright_level: int = 250
     bright_ratio: float = 0.35
+    bright_luma: float = 235.0
+    """Mean luma above which a picture is washed out, however few of its pixels reach
+    ``bright_level``; clean rooms stayed under 215, 235 is the white of studio levels."""
     blur: float = 0.52
     """Ratio of :func:`diemcau_agent.signal.picture.blur_ratio`, 0 sharp to 1 blurred; sharp rooms
     stayed under 0.34, with people walking under 0.49; a blur of 5 pixels of 320 came over 0.52."""

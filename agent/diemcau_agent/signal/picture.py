@@ -116,7 +116,7 @@ def classify(measures: PictureMeasures, limits: PictureLimits | None = None) -> 
         causes.append("frozen")
     if measures.luma < limits.dark_luma:
         causes.append("dark")
-    elif measures.bright_ratio > limits.bright_ratio:
+    elif _overexposed(measures, limits):
         causes.append("overexposed")
     elif measures.blur > limits.blur:
         causes.append("blurred")
@@ -172,7 +172,7 @@ def _root(square: float) -> float:
 
 
 def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | None:
-    if measures.bright_ratio > limits.bright_ratio:
+    if _overexposed(measures, limits):
         return None if measures.deviation >= limits.flat_deviation else "overexposed"
     if measures.deviation < limits.flat_deviation:
         if measures.idle_colour:
@@ -191,6 +191,10 @@ def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | 
     return (
         "covered" if smooth or (faint and measures.deviation < limits.covered_deviation) else None
     )
+
+
+def _overexposed(measures: PictureMeasures, limits: PictureLimits) -> bool:
+    return measures.bright_ratio > limits.bright_ratio or measures.luma > limits.bright_luma
 
 
 def _halves(frames: Frames) -> tuple[Image, Image]:
