@@ -77,6 +77,9 @@ VALUES: Mapping[str, Shown] = {
     "luma": Shown(Text("độ sáng trung bình (0-255)", "mean brightness (0-255)"), "", 1),
     "deviation": Shown(Text("độ lệch sáng tối", "spread of brightness"), "", 1),
     "gradient": Shown(Text("độ sắc nét của đường viền", "strength of edges"), "", 1),
+    "edge_ratio": Shown(
+        Text("đường viền so với độ lệch sáng tối", "edges beside the spread of brightness")
+    ),
     "bright_ratio": Shown(Text("phần hình cháy sáng", "share burnt out")),
     "blur": Shown(Text("độ mờ (0 nét, 1 mờ)", "blur (0 sharp, 1 blurred)")),
     "difference": Shown(Text("khác nhau giữa hai hình", "difference of two frames"), "", 3),

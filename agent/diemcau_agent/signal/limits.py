@@ -50,6 +50,10 @@ class PictureLimits:
     blur: float = 0.52
     """Ratio of :func:`diemcau_agent.signal.picture.blur_ratio`, 0 sharp to 1 blurred; sharp rooms
     stayed under 0.34, with people walking under 0.49; a blur of 5 pixels of 320 came over 0.52."""
+    edge_ratio: float = 0.45
+    """Gradient of the strongest edges, as a share of the spatial deviation, below which nothing is
+    sharp: blur leaves 0.8 of it per pixel of its own width. Sharp rooms stayed over 0.75, blurs of
+    5 to 12 pixels under 0.4, also where the edges of coarse MJPEG blocks pass for detail."""
     colour_difference: float = 60.0
     """A plain blue or green picture with this much colour is a source's own idle screen."""
     rate_ratio: float = 0.8

@@ -43,6 +43,8 @@ class PictureMeasures:
     deviation: float
     gradient: float
     """99.9th percentile of the gradient's length: the edges of a plain wall are few."""
+    edge_ratio: float
+    """``gradient`` as a share of ``deviation``; 0 where there is none."""
     bright_ratio: float
     blur: float
     difference: float
@@ -87,10 +89,13 @@ def measure(
         first = second = frames[frames.shape[0] // 2].astype(np.float32)
         noise = min(noise_deviation(first), _NOISE_MOST)
     reference: Image = (first + second) / 2.0
+    deviation = _root(_covariance(first, second) - noise**2)
+    gradient = _gradient(first, second, noise)
     return PictureMeasures(
         luma=float(reference.mean()),
-        deviation=_root(_covariance(first, second) - noise**2),
-        gradient=_gradient(first, second, noise),
+        deviation=deviation,
+        gradient=gradient,
+        edge_ratio=gradient / deviation if deviation > 0.0 else 0.0,
         bright_ratio=float(np.mean(reference >= limits.bright_level)),
         blur=blur_ratio(first, second),
         difference=float(np.median(differences)) if differences.size else 0.0,
@@ -118,7 +123,7 @@ def classify(measures: PictureMeasures, limits: PictureLimits | None = None) -> 
         causes.append("dark")
     elif _overexposed(measures, limits):
         causes.append("overexposed")
-    elif measures.blur > limits.blur:
+    elif measures.blur > limits.blur or measures.edge_ratio < limits.edge_ratio:
         causes.append("blurred")
     return tuple(causes)
 

@@ -103,6 +103,12 @@ def test_frames_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
         picture.measure(np.zeros(shape, np.uint8))
 
 
+@pytest.mark.parametrize("seed", [167, 910059])
+def test_edges_of_jpegs_blocks_are_no_sharp_detail(seed: int) -> None:
+    """Of a room far out of focus they are what is left of detail."""
+    assert picture.classify(picture.measure(rooms.out_of_focus(seed))) == ("blurred",)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_fine_detail_that_moves_is_no_empty_picture(seed: int) -> None:
     """One frame of it looks like noise, but of more than any sensor has."""
