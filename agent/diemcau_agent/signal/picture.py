@@ -121,9 +121,11 @@ def classify(measures: PictureMeasures, limits: PictureLimits | None = None) -> 
         causes.append("frozen")
     if measures.luma < limits.dark_luma:
         causes.append("dark")
-    elif _overexposed(measures, limits):
+    elif measures.bright_ratio > limits.bright_ratio or measures.luma > limits.bright_luma:
         causes.append("overexposed")
-    elif measures.blur > limits.blur or measures.edge_ratio < limits.edge_ratio:
+    elif measures.blur > limits.blur or (
+        measures.edge_ratio < limits.edge_ratio and measures.gradient < limits.blurred_gradient
+    ):
         causes.append("blurred")
     return tuple(causes)
 
@@ -177,7 +179,7 @@ def _root(square: float) -> float:
 
 
 def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | None:
-    if _overexposed(measures, limits):
+    if measures.bright_ratio > limits.bright_ratio:
         return None if measures.deviation >= limits.flat_deviation else "overexposed"
     if measures.deviation < limits.flat_deviation:
         if measures.idle_colour:
@@ -196,10 +198,6 @@ def _without_content(measures: PictureMeasures, limits: PictureLimits) -> str | 
     return (
         "covered" if smooth or (faint and measures.deviation < limits.covered_deviation) else None
     )
-
-
-def _overexposed(measures: PictureMeasures, limits: PictureLimits) -> bool:
-    return measures.bright_ratio > limits.bright_ratio or measures.luma > limits.bright_luma
 
 
 def _halves(frames: Frames) -> tuple[Image, Image]:

@@ -83,6 +83,7 @@ CLEAN_GRAPHS = [
     "smptebars=size=1920x1080:rate=30,noise=alls=1:allf=t",
     "mandelbrot=size=640x360:rate=30,noise=alls=4:allf=t",
     "rgbtestsrc=size=640x360:rate=25,noise=alls=6:allf=t",
+    "pal100bars=size=640x360:rate=25,noise=alls=4:allf=t",
     "pal75bars=size=640x360:rate=30,noise=alls=3:allf=t",
     "testsrc2=size=640x360:rate=30,lutyuv=y=16+(val-16)*0.4,noise=alls=8:allf=t",
     "testsrc2=size=640x360:rate=30,vignette,gblur=sigma=1,noise=alls=4:allf=t",
