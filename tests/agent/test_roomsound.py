@@ -18,7 +18,7 @@ from diemcau_agent.roomcheck import LookAtChoice, RoomFindings, check_room
 from diemcau_contract.causes import Cause
 from diemcau_contract.messages import DeviceResult
 from diemcau_contract.words import DeviceKind, Status
-from tests.agent.probes.makers_av import SOUND_SETTINGS, sounding_room
+from tests.agent.probes.makers_av import ENOUGH_SECONDS, SOUND_SETTINGS, sounding_room
 from tests.agent.processes import write_config
 
 MICROPHONE = ExpectedDevice("microphone", "main", SOUND_SETTINGS["microphone"])
@@ -74,7 +74,9 @@ async def test_a_room_remembers_that_its_speaker_was_heard(
     """A speakerphone that is heard once and then no more is bad; before that, a warning."""
     first = tmp_path / "first"
     first.mkdir()
-    source = {**SPEAKER.source, "echo_canceller": True}
+    # However busy this machine: what is not heard is to be told as not heard.
+    limits = {"held_up_seconds": ENOUGH_SECONDS}
+    source = {**SPEAKER.source, "echo_canceller": True, "limits": limits}
     speakerphone = ExpectedDevice("speaker", "main", source)
     with sounding_room({"air": False}, first, monkeypatch):
         before = await check(tmp_path, speakerphone)
