@@ -25,11 +25,12 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "lines": (1, 40),
     "hz": (1, 24_000),
     "seconds": (0, 10),
-    "ratio": (0.0001, 2),
+    "ratio": (0, 2),
     "blur": (0.01, 2),
     "bits": (0, 65_536),
 }
-"""By the last word of a limit's name: what it may be. A share above 1 turns its rule off."""
+"""By the last word of a limit's name: what it may be. A share that is none turns a rule off: 0 of
+those below which, above 1 of those above which something is wrong."""
 _LEVELS: Final = (0, 255)
 """Grey levels, and frames per second."""
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")

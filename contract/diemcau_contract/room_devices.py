@@ -1,6 +1,7 @@
 """The devices expected in a room, as an agent's file and a district's file of names list them."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -75,7 +76,8 @@ class DeviceSource(BaseModel):
             rest = "HOST[:PORT]/PATH" if form == "rtsp" else "HOST[:PORT]"
             begins = " | ".join(f"{scheme}{rest}" for scheme in _SCHEMES[form])
             raise ValueMistake(
-                f"phải là {begins}, không kèm tài khoản", f"must be {begins}, without a login"
+                f"phải là {begins}, không kèm tài khoản; HOST là một tên máy hoặc một địa chỉ IP",
+                f"must be {begins}, without a login; HOST is one host name or IP address",
             ) from error
         return url
 
@@ -184,7 +186,9 @@ def _check_address(source_format: str, url: str) -> None:
         raise ValueError("not SCHEME://HOST[:PORT]")
     if "@" in parts.netloc or "@" in parts.fragment:
         raise ValueError("with a login")
-    if not _HOST.fullmatch(parts.hostname) or re.search(r"\s", url):
+    # Letters of one hostname may come in parts (NFD), as some keyboards write Vietnamese.
+    host = unicodedata.normalize("NFC", parts.hostname)
+    if not _HOST.fullmatch(host) or re.search(r"\s", url):
         raise ValueError("no host name and no address")
     check_host(parts.hostname)
     if source_format == "rtsp":

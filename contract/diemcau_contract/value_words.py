@@ -107,7 +107,7 @@ VALUES: Mapping[str, Shown] = {
     "room_dbfs": Shown(Text("mức trong phòng trước khi thử", "room before the test"), "dBFS", 1),
     "score_db": Shown(Text("độ rõ của tiếng chíp", "clearness of the chirp"), "dB", 1),
     "delay_seconds": Shown(Text("trễ từ loa đến micro", "delay, speaker to microphone"), "s", 3),
-    "held_up_seconds": Shown(Text("bị máy bận giữ lại", "held up by a busy PC"), "s", 3),
+    "held_up_seconds": Shown(Text("chậm do máy tính bận", "held up by a busy PC"), "s", 3),
     "gain_db": Shown(Text("mức nghe so với mức phát", "level heard against played"), "dB", 1),
     "microphone": Shown(Text("lỗi của micro", "fault of the microphone")),
     "held_by": Shown(Text("chương trình đang dùng", "used by")),

@@ -363,15 +363,15 @@ def test_mistakes_of_equipment_are_told_without_its_logins(tmp_path: Path) -> No
     told = problems_of(file)
 
     assert told == [
-        "agent.yaml:8: devices[0].source.url: must be pjlink://HOST[:PORT], without a login "
-        "(got '10.20.1.50')",
-        "agent.yaml:10: devices[1].source.url: must be sip://HOST[:PORT], without a login "
-        "(got 'sip://***@10.20.1.40')",
+        "agent.yaml:8: devices[0].source.url: must be pjlink://HOST[:PORT], without a login; "
+        "HOST is one host name or IP address (got '10.20.1.50')",
+        "agent.yaml:10: devices[1].source.url: must be sip://HOST[:PORT], without a login; "
+        "HOST is one host name or IP address (got 'sip://***@10.20.1.40')",
         "agent.yaml:16: devices[2].source.username: is of use with format xapi or rtsp only "
         "(got 'admin')",
         "agent.yaml:20: devices[3].input: is asked of projectors (pjlink) only (got '31')",
         "agent.yaml:25: devices[4].source.url: must be http://HOST[:PORT] | https://HOST[:PORT], "
-        "without a login (got 'ftp://10.20.1.40')",
+        "without a login; HOST is one host name or IP address (got 'ftp://10.20.1.40')",
         "agent.yaml:26: devices[4].source.password_file: nowhere.pass cannot be read: "
         "No such file or directory",
     ]
@@ -443,5 +443,5 @@ def test_a_login_in_a_network_cameras_address_is_refused_and_not_repeated(
     (told,) = problems_of(network_camera_file(tmp_path, source))
     assert told.endswith(
         "devices[0].source.url: must be rtsp://HOST[:PORT]/PATH | rtsps://HOST[:PORT]/PATH, "
-        "without a login (got 'rtsp://***@10.0.0.9/main')"
+        "without a login; HOST is one host name or IP address (got 'rtsp://***@10.0.0.9/main')"
     )

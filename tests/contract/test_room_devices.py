@@ -1,5 +1,7 @@
 """What a room's file may name, for the hub that writes it and the agent that reads it."""
 
+import unicodedata
+
 import pytest
 from pydantic import ValidationError
 
@@ -34,6 +36,7 @@ def test_what_no_equipment_can_be_reached_by_is_refused(source_format: str, url:
         ("sip", "sip://10.20.1.40:5060?transport=tcp"),
         ("h323", "h323://codec-1.phong.vn"),
         ("pjlink", "pjlink://máy-chiếu"),
+        ("pjlink", unicodedata.normalize("NFD", "pjlink://máy-chiếu")),
         ("rtsp", "rtsp://[fe80::1%25eth0]:554/main?channel=1"),
         ("rtsp", "rtsp://[::1]/a%20b"),
         ("xapi", "https://codec"),

@@ -1,4 +1,4 @@
-"""Camera probe: open it, take two seconds of frames, say what they show. Runs in a child process.
+"""Camera probe: open it, take some seconds of frames, say what they show. Runs in a child process.
 
 Settings: ``format`` (``v4l2``, ``dshow``, ``rtsp``, ``lavfi``), ``url``, what is asked of it
 (``width``, ``height``, ``frames_per_second``) and ``limits`` of its picture. The url of v4l2 is a

@@ -25,6 +25,8 @@ _DEFAULT: Final = 0xFFFFFFFF
 _CHUNK_SECONDS: Final = 0.02
 _CHUNK: Final = int(_CHUNK_SECONDS * RATE_HZ)
 _BUFFER_SECONDS: Final = 0.1
+_MOST_WAITING: Final = 3000
+"""A minute of parts: more than a sound server keeps."""
 
 Steps = NDArray[np.int16]
 
@@ -77,7 +79,8 @@ def play_and_record(sink: str, source: str, wave: Steps) -> tuple[Steps, float]:
             part = min(_CHUNK, count - start)
             parts.append(_read(library, ear, part))
             late = time.perf_counter() - begun - (start + part) / RATE_HZ
-            held_up = max(held_up, late)
+            # Too early is what had waited: the first reads were held up as well.
+            held_up = max(held_up, abs(late))
     return np.concatenate(parts), held_up
 
 
@@ -131,14 +134,19 @@ def _write(library: ctypes.CDLL, stream: ctypes.c_void_p, wave: Steps) -> None:
 
 
 def _read_all_there_is(library: ctypes.CDLL, stream: ctypes.c_void_p) -> float:
-    """Read up to where a read must wait for the sound; return when that one came."""
+    """Read up to where a read must wait for the sound; return when that one came.
+
+    Raises:
+        OSError: no read has to, for the source is faster than time.
+    """
     before = time.perf_counter()
-    while True:
+    for _ in range(_MOST_WAITING):
         _read(library, stream, _CHUNK)
         now = time.perf_counter()
         if now - before > _CHUNK_SECONDS / 2:
             return now
         before = now
+    raise OSError("the sound comes faster than time")
 
 
 def _check(library: ctypes.CDLL, done: int, error: ctypes.c_int) -> None:

@@ -1,6 +1,5 @@
 """Record and play by the names that the sound system uses: Pulse on Linux, PortAudio on Windows."""
 
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -13,6 +12,8 @@ from diemcau_agent.signal.sound import Samples
 
 RATE_HZ: Final = 48_000
 _FULL_SCALE: Final = 32768.0
+_HELD_UP_SECONDS: Final = 60.0
+"""More than any limit on it."""
 _NAME_LETTERS: Final = 31
 """MME, one of Windows' sound systems, cuts the names of devices to so many letters."""
 
@@ -85,7 +86,7 @@ def _portaudio_duplex(
     )
     status = sounddevice.get_status()
     # PortAudio does not say for how long what it lacked was late.
-    held_up = math.inf if status.output_underflow or status.input_overflow else 0.0
+    held_up = _HELD_UP_SECONDS if status.output_underflow or status.input_overflow else 0.0
     return recorded[:, 0], held_up
 
 

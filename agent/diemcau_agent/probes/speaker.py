@@ -172,7 +172,7 @@ def verdict(values: Mapping[str, ProbeValue], wanted: SpeakerSettings) -> ProbeR
     if values["heard"]:
         return judged((), values)
     if cast("float", values["held_up_seconds"]) > wanted.limits.held_up_seconds:
-        return ProbeResult("unknown", ("chirp_not_heard", "cpu_busy"), values)
+        return ProbeResult("unknown", ("cpu_busy", "chirp_not_heard"), values)
     passed = (values["output"], values["listener"]) == wanted.passed_with
     excused = values["echo_canceller"] and not passed
     if excused or values["people_heard"]:

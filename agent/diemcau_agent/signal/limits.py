@@ -51,9 +51,10 @@ class PictureLimits:
     """Ratio of :func:`diemcau_agent.signal.picture.blur_ratio`, 0 sharp to 1 blurred; sharp rooms
     stayed under 0.34, with people walking under 0.49; a blur of 5 pixels of 320 came over 0.52."""
     edge_ratio: float = 0.45
-    """Gradient of the strongest edges, as a share of the spatial deviation, below which nothing is
-    sharp: blur leaves 0.8 of it per pixel of its own width. Sharp rooms stayed over 0.6, blurs of
-    5 to 12 pixels under 0.4, also where the edges of coarse MJPEG blocks pass for detail."""
+    """Gradient of the strongest edges, as a share of the spatial deviation without that of the
+    light (a surface of second degree), below which nothing is sharp: blur leaves 0.8 of it per
+    pixel of its own width. Sharp rooms stayed over 1.5, side-lit walls over 2, blurs of 5 to 12
+    pixels mostly under 0.4, also where the edges of coarse MJPEG blocks pass for detail."""
     blurred_gradient: float = 16.0
     """Gradient above which there is a sharp edge all the same: a blur of 5 pixels leaves so much of
     a step of 200 levels. The stairs of FFmpeg's colour bars have 23, the blurs had 13 at most."""

@@ -44,7 +44,7 @@ class PictureMeasures:
     gradient: float
     """99.9th percentile of the gradient's length: the edges of a plain wall are few."""
     edge_ratio: float
-    """``gradient`` as a share of ``deviation``; 0 where there is none."""
+    """``gradient`` as a share of the deviation that no even light explains; 0 where none is."""
     bright_ratio: float
     blur: float
     difference: float
@@ -90,12 +90,13 @@ def measure(
         noise = min(noise_deviation(first), _NOISE_MOST)
     reference: Image = (first + second) / 2.0
     deviation = _root(_covariance(first, second) - noise**2)
+    detail = _root(_covariance(_unlit(first), _unlit(second)) - noise**2)
     gradient = _gradient(first, second, noise)
     return PictureMeasures(
         luma=float(reference.mean()),
         deviation=deviation,
         gradient=gradient,
-        edge_ratio=gradient / deviation if deviation > 0.0 else 0.0,
+        edge_ratio=gradient / detail if detail > 0.0 else 0.0,
         bright_ratio=float(np.mean(reference >= limits.bright_level)),
         blur=blur_ratio(first, second),
         difference=float(np.median(differences)) if differences.size else 0.0,
@@ -163,6 +164,19 @@ def noise_deviation(image: Image) -> float:
 
 def _covariance(first: Image, second: Image) -> float:
     return float(np.mean((first - first.mean()) * (second - second.mean())))
+
+
+def _unlit(image: Image) -> Image:
+    """Return the picture less a surface of second degree: the light that falls on a wall."""
+    height, width = image.shape
+    down = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
+    right = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
+    # Legendre's polynomials do not depend on each other: one after the other is taken out.
+    for shape in (down, right, down * right, 1.5 * down**2 - 0.5, 1.5 * right**2 - 0.5):
+        surface = np.broadcast_to(shape, image.shape)
+        share = np.float32((image * surface).mean() / np.square(surface).mean())
+        image = (image - share * surface).astype(np.float32)
+    return image
 
 
 def _gradient(first: Image, second: Image, noise: float) -> float:

@@ -27,6 +27,15 @@ def test_a_wall_with_a_corner_of_a_frame_is_not_covered(seed: int) -> None:
     assert picture.classify(picture.measure(scenes.plain_wall(seed))) == ()
 
 
+@pytest.mark.parametrize(("dark", "bright", "step"), [(80, 160, 12), (60, 180, 25)])
+def test_a_wall_that_is_lit_from_one_side_is_not_blurred(dark: int, bright: int, step: int) -> None:
+    """The light's own course is no detail that a sharp picture would have to follow."""
+    wall = np.tile(np.linspace(dark, bright, rooms.WIDTH), (rooms.HEIGHT, 1))
+    wall[40:90, 60:130] -= step
+
+    assert picture.classify(picture.measure(rooms.film([wall] * 30, 5))) == ()
+
+
 def test_a_finger_through_which_light_falls_unevenly_is_covered() -> None:
     """As uneven as any of 800: no edge is among it."""
     assert picture.classify(picture.measure(rooms.finger(310080))) == ("covered",)

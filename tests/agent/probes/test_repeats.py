@@ -1,5 +1,6 @@
 """A camera that repeats or freezes, and a still room that a codec repeats by itself."""
 
+import math
 from pathlib import Path
 
 import av
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+from diemcau_agent.probes import capture
 from diemcau_agent.probes.camera import look
 from diemcau_agent.probes.capture import Asked, Capture, judge
 from diemcau_agent.signal import picture
@@ -87,8 +89,12 @@ def test_an_empty_room_through_a_real_encoder_is_not_called_slow(
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "h264, one quality", "h264, seldom whole", "h265"])
-def test_a_camera_that_stands_still_before_its_encoder_is_found(codec: str, tmp_path: Path) -> None:
+def test_a_camera_that_stands_still_before_its_encoder_is_found(
+    codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the pictures that come whole say, however seldom they come."""
+    # However busy this machine: what decodes slowly is looked at to its end.
+    monkeypatch.setattr(capture, "LOOK_SECONDS", math.inf)
     file = tmp_path / "room.mkv"
     _encode(file, codec, 3.0, stopped=True)
 

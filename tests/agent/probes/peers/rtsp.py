@@ -30,7 +30,7 @@ _ENCODING: Mapping[str, tuple[str, dict[str, str]]] = {
     # What the description of the stream does not say stands before each key frame.
     "libx264": (
         "yuv420p",
-        {"preset": "ultrafast", "tune": "zerolatency", "qp": "30", "g": "50",
+        {"preset": "ultrafast", "tune": "zerolatency", "qp": "30", "g": "20",
          "x264-params": "repeat-headers=1:scenecut=0"},
     ),
 }  # fmt: skip
