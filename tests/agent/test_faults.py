@@ -1,6 +1,7 @@
 """What staff is told of each fault around an agent: the very sentence and the exit code."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -240,8 +241,11 @@ class FullableDisk:
 
     def fill(self) -> None:
         """Leave no room: it is now as large as what it holds."""
-        held = os.statvfs(self.seen_from_here)
-        self.resize((held.f_blocks - held.f_bfree) * held.f_frsize)
+        while True:
+            held = os.statvfs(self.seen_from_here)
+            # The agent may write between the look and this, and then it is refused.
+            with contextlib.suppress(subprocess.CalledProcessError):
+                return self.resize((held.f_blocks - held.f_bfree) * held.f_frsize)
 
     def kept_reports(self) -> list[int]:
         """Return the numbers of the reports in the outbox on it."""
