@@ -235,13 +235,16 @@ def _state_need(folder: Path) -> Need:
 
 
 def _disk_need(config: ServerConfig) -> Need:
-    """Hold the disk against what the store will take there once it is as large as it becomes."""
+    """Hold the disk against what the store will still take there, and what must be left then.
+
+    With less than that left an alert fires: a disk that passes never comes to it by reports alone.
+    """
     file = store_file(config)
     folder = file.parent if file else config.state_directory
-    to_come = kept_bytes(config) - store_bytes(file) if file else 0
-    least = max(DISK_LEAST_BYTES, to_come)
+    to_come = max(0, kept_bytes(config) - store_bytes(file)) if file else 0
+    least = DISK_LEAST_BYTES + to_come
     need = disk_need(str(folder), shutil.disk_usage(_nearest(folder)).free, least)
-    if least == DISK_LEAST_BYTES:
+    if not to_come:
         return need
     days, size = config.store.keep_reports_days, gibibytes(least)
     advice = Text(

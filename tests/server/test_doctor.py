@@ -414,12 +414,12 @@ def disk_of(
 def test_a_disk_must_take_all_the_reports_that_will_be_kept(
     tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch, stored: int
 ) -> None:
-    """Of all points, for as many days as the file says, less what the store has already."""
+    """All that the file says, less what the store has already; the least is left even then."""
     (tmp_path / "state").mkdir()
     with (tmp_path / "state" / "diemcau.sqlite").open("wb") as file:
         file.truncate(stored)
     more = "report_interval_seconds: 10\nstore: {keep_reports_days: 100}\n"
-    least = POINTS * 8640 * 100 * REPORT_BYTES - stored
+    least = DISK_LEAST_BYTES + POINTS * 8640 * 100 * REPORT_BYTES - stored
     short = disk_of(look, monkeypatch, least - 1, more)
 
     assert disk_of(look, monkeypatch, least, more)["result"] == "pass"
@@ -438,10 +438,13 @@ def test_a_disk_must_take_all_the_reports_that_will_be_kept(
         "store: {url: 'postgresql://me@db/diemcau', keep_reports_days: 3660}\n",
     ],
 )
-def test_a_store_that_stays_small_or_lies_elsewhere_needs_what_all_need(
-    look: Doctor, monkeypatch: pytest.MonkeyPatch, more: str
+def test_a_store_that_is_full_or_lies_elsewhere_needs_what_all_need(
+    tmp_path: Path, look: Doctor, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
     """Never less than the least; nothing is said of days that would not help."""
+    (tmp_path / "state").mkdir()
+    with (tmp_path / "state" / "diemcau.sqlite").open("wb") as file:
+        file.truncate(10**9)
     assert disk_of(look, monkeypatch, DISK_LEAST_BYTES, more)["result"] == "pass"
     short = disk_of(look, monkeypatch, DISK_LEAST_BYTES - 1, more)
     assert short["result"] == "fail"
