@@ -299,9 +299,14 @@ def _health(host: str, port: int) -> list[Text] | None:
         try:
             connection.request("GET", "/healthz")
             content = json.loads(connection.getresponse().read())
-            return [Text(str(one["vi"]), str(one["en"])) for one in content["problems"]]
+            return [_problem(one) for one in content["problems"]]
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             return None
+
+
+def _problem(one: str | dict[str, str]) -> Text:
+    """Take what a running server says; one of before its update says it in one language."""
+    return same(one) if isinstance(one, str) else Text(str(one["vi"]), str(one["en"]))
 
 
 def _reachable(host: str) -> str:

@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections import namedtuple
 from collections.abc import Callable
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -243,6 +245,30 @@ def test_a_part_of_the_running_server_that_does_not_work(
         "en": "look at the window in which diemcau-server runs",
     }
     assert needs["server"]["mend"] == (window if windows else journal)
+
+
+def test_a_degraded_server_of_before_the_update_is_heard(look: Doctor) -> None:
+    """It says what does not work in one language; its port is not one that another has taken."""
+
+    class Older(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"status": "degraded", "problems": ["no session"]}).encode()
+            self.send_response(503)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Older) as older:
+        thread = threading.Thread(target=older.handle_request)
+        thread.start()
+        _, needs = look(sections(older.server_port, "url: embedded"))
+        thread.join()
+
+    assert needs["http_port"]["result"] == "pass"
+    assert needs["server"]["detail"] == {"vi": "no session", "en": "no session"}
 
 
 def test_a_wrong_password_is_told_as_such(tmp_path: Path, look: Doctor) -> None:
