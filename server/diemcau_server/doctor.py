@@ -36,6 +36,7 @@ from diemcau_server.link import BrokerAddress, Refusal, RefusalKind, try_login
 from diemcau_server.store.disk import kept_bytes, store_bytes, store_file
 
 _HEALTH_SECONDS: Final = 3.0
+_OPEN_SECONDS: Final = 3.0
 _WINDOWS: Final = sys.platform == "win32"
 _NOBODY: Final = "doctor"
 """A point of no district: the server keeps aside what would come from it."""
@@ -145,11 +146,37 @@ def _login_mend(config: ServerConfig, address: BrokerAddress, refusal: Refusal) 
                 f"port {port} of the broker has no TLS: write mqtt:// in broker.url, or set "
                 f"certfile and keyfile below listener {port} in mosquitto.conf",
             )
+        case RefusalKind.OTHER if _opens(host, port):
+            return "", _talk_advice(port, tls=address.tls)
         case RefusalKind.OTHER:
             shows = (
                 f"Test-NetConnection {host} -Port {port}" if _WINDOWS else f"nc -vz {host} {port}"
             )
             return shows, same("")
+
+
+def _opens(host: str, port: int) -> bool:
+    """Say whether something listens there: then a command that shows it would show nothing."""
+    with suppress(OSError), socket.create_connection((host, port), _OPEN_SECONDS):
+        return True
+    return False
+
+
+def _talk_advice(port: int, *, tls: bool) -> Text:
+    """Say what to try where the port opens and nobody gets through all the same."""
+    if tls:
+        return Text(
+            f"cổng {port} mở được mà vẫn lỗi: nhật ký của broker cho biết lý do; trong "
+            f"mosquitto.conf, dưới listener {port}, đừng đặt require_certificate true, và cho "
+            "phép TLS 1.2 trở lên (tls_version, ciphers)",
+            f"port {port} opens and it still fails: the broker's log says why; below listener "
+            f"{port} in mosquitto.conf do not set require_certificate true, and permit TLS 1.2 "
+            "or later (tls_version, ciphers)",
+        )
+    return Text(
+        f"cổng {port} mở được mà vẫn lỗi: thử mqtts:// trong broker.url",
+        f"port {port} opens and it still fails: try mqtts:// in broker.url",
+    )
 
 
 def _password_advice(config: ServerConfig) -> Text:

@@ -299,10 +299,18 @@ def _kind(address: BrokerAddress, error: Exception) -> RefusalKind:
         return RefusalKind.HOST_NAME
     if isinstance(cause, ssl.SSLCertVerificationError):
         return RefusalKind.CERTIFICATE
-    # A broker that speaks no TLS answers the handshake by hanging up.
-    if isinstance(cause, ssl.SSLError) or (address.tls and isinstance(cause, ConnectionResetError)):
-        return RefusalKind.TLS
-    return RefusalKind.OTHER
+    return RefusalKind.TLS if address.tls and _speaks_no_tls(cause) else RefusalKind.OTHER
+
+
+def _speaks_no_tls(cause: BaseException | None) -> bool:
+    """Say whether the handshake ended as where the other side does not know what one is.
+
+    It hangs up, or answers in words of its own. One of another version, without a common cipher or
+    that wants our certificate knows, and says so by an alert.
+    """
+    if isinstance(cause, ssl.SSLEOFError | ConnectionResetError):
+        return True
+    return isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER"
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from diemcau_contract.needs import (
     need_lines,
 )
 from diemcau_server import doctor as server_doctor
+from diemcau_server import link
 from diemcau_server.cli import main as command_line
 from diemcau_server.district.names import load_names
 from diemcau_server.district.papers import broker_file
@@ -333,6 +334,47 @@ def test_a_port_without_tls(broker: Mosquitto, look: Doctor) -> None:
     mend = needs["broker"]["mend"]
     assert isinstance(mend, dict)
     assert all(f"listener {broker.port}" in words for words in mend.values())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("scheme", "more", "words"),
+    [
+        ("mqtt", (), "mqtts://"),
+        ("mqtts", ("require_certificate true",), "require_certificate"),
+    ],
+)
+def test_a_port_that_opens_and_does_not_understand(
+    tmp_path: Path,
+    look: Doctor,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    more: tuple[str, ...],
+    words: str,
+) -> None:
+    """It has TLS, so nothing sends anybody away from that; nor is what shows the port shown."""
+    program = mosquitto_program()
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    monkeypatch.setattr(link, "ANSWER_SECONDS", 2.0)
+    certify(tmp_path)
+    names = {"cafile": "ca.pem", "certfile": "broker.pem", "keyfile": "broker.key"}
+    tls = tuple(f"{key} {tmp_path / name}" for key, name in names.items())
+    broker = Mosquitto(program, tmp_path, ("user root", "allow_anonymous true", *tls, *more))
+    broker.start()
+    try:
+        url = f"{scheme}://127.0.0.1:{broker.port}"
+        ca_file = ", ca_file: ca.pem" if scheme == "mqtts" else ""
+        _, needs = look(sections(free_port(), f"url: '{url}'{ca_file}"))
+    finally:
+        broker.stop()
+
+    gc.collect()  # the library leaves the socket of a failed handshake to the collector
+    assert needs["broker"]["result"] == "fail"
+    mend = needs["broker"]["mend"]
+    assert isinstance(mend, dict)
+    assert all(words in said and "mqtt://" not in said for said in mend.values())
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

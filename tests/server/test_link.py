@@ -1,7 +1,9 @@
 """The session with the broker: real Mosquitto, real sockets, and the embedded broker."""
 
 import asyncio
+import gc
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import paho.mqtt.client as paho
 import pytest
 
 from diemcau_contract.causes import Text
@@ -16,7 +19,14 @@ from diemcau_contract.topics import all_down
 from diemcau_server import app
 from diemcau_server.embedded import EmbeddedBroker
 from diemcau_server.errors import BrokerError, PublishError
-from diemcau_server.link import BACKOFF_CAP_SECONDS, Backoff, BrokerAddress, Link
+from diemcau_server.link import (
+    BACKOFF_CAP_SECONDS,
+    Backoff,
+    BrokerAddress,
+    Link,
+    RefusalKind,
+    try_login,
+)
 from tests.brokers import Mosquitto, free_port, mosquitto_program
 from tests.certificates import certify
 from tests.handbroker import Moment, complaints_of_a_stop, hand_broker
@@ -108,6 +118,55 @@ async def test_a_refused_login_is_told_plainly(tmp_path: Path) -> None:
     finally:
         await end(task)
         guarded.stop()
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    """Return an error as the handshake raises it."""
+    error = ssl.SSLError(1, f"[SSL: {reason}]")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), RefusalKind.TLS),
+        (ConnectionResetError(104, "Connection reset by peer"), RefusalKind.TLS),
+        (ssl.SSLCertVerificationError(1, "self-signed certificate"), RefusalKind.CERTIFICATE),
+        (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), RefusalKind.OTHER),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), RefusalKind.OTHER),
+    ],
+)
+async def test_only_who_does_not_know_tls_is_said_to_have_none(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, kind: RefusalKind
+) -> None:
+    """A broker that refuses the handshake in TLS has it."""
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(paho.Client, "connect", refuse)
+    refusal, _ = await try_login(BrokerAddress("127.0.0.1", 8883, tls=True))
+    assert refusal is not None
+    assert refusal.kind is kind
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_server_of_another_kind_has_no_tls() -> None:
+    """It answers the handshake in its own words."""
+
+    async def scold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    server = await asyncio.start_server(scold, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        refusal, _ = await try_login(BrokerAddress("127.0.0.1", port, tls=True))
+    gc.collect()  # the library leaves the socket of a failed handshake to the collector
+    assert refusal is not None
+    assert refusal.kind is RefusalKind.TLS
 
 
 async def test_no_broker_at_all_is_told_plainly() -> None:
