@@ -153,6 +153,20 @@ async def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) 
     assert str(caught.value) == f"store {file} cannot be opened: it is not a SQLite database"
 
 
+async def test_a_sqlite_too_old_is_told_before_anything_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would refuse each report; no file is made. The first that does not is taken."""
+    url = resolved_url("sqlite:///early.sqlite", tmp_path, None)
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StoreError, match=r"this Python has SQLite 3\.34\.1, 3\.35 or later is"):
+        await Store.open(url)
+    assert not (tmp_path / "early.sqlite").exists()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 35, 0))
+    await (await Store.open(url)).close()
+
+
 async def test_a_store_of_the_version_before_gets_its_new_table(tmp_path: Path) -> None:
     """What was there stays; a line's capacity can be kept then, and is known again."""
     url = resolved_url("sqlite:///old.sqlite", tmp_path, None)

@@ -16,6 +16,8 @@ from diemcau_server.errors import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 5000
+_SQLITE_LEAST = (3, 35)
+"""The first with RETURNING, by which the store knows which reports are new; RHEL 9 has 3.34."""
 
 
 def resolved_url(url: str, state_directory: Path, password: str | None) -> URL:
@@ -43,6 +45,7 @@ async def open_engine(url: URL) -> AsyncEngine:
         )
         raise StoreError(message) from error
     if url.drivername.startswith("sqlite"):
+        _refuse_old_sqlite(shown)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     try:
         async with engine.begin() as connection:
@@ -55,6 +58,20 @@ async def open_engine(url: URL) -> AsyncEngine:
         )
         raise StoreError(message) from error
     return engine
+
+
+def _refuse_old_sqlite(shown: str | None) -> None:
+    """Say before the first report what would else fail at each of them."""
+    if sqlite3.sqlite_version_info >= _SQLITE_LEAST:
+        return
+    least, has = ".".join(map(str, _SQLITE_LEAST)), sqlite3.sqlite_version
+    message = Text(
+        f"không mở được kho dữ liệu {shown}: Python này dùng SQLite {has}, cần {least} trở lên; "
+        "hãy dùng bản Python khác, hoặc PostgreSQL (store.url)",
+        f"store {shown} cannot be opened: this Python has SQLite {has}, {least} or later is "
+        "needed; take another Python, or PostgreSQL (store.url)",
+    )
+    raise StoreError(message)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
