@@ -119,5 +119,5 @@ def ca_content_mistake(content: bytes) -> Text | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=blocks)
     except (ssl.SSLError, ValueError):
-        return Text("không chứa chứng thư PEM nào dùng được", "holds no usable PEM certificate")
+        return Text("không chứa chứng chỉ PEM nào dùng được", "holds no usable PEM certificate")
     return None

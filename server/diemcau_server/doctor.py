@@ -134,7 +134,7 @@ def _login_mend(config: ServerConfig, address: BrokerAddress, refusal: Refusal) 
             return f"nslookup {host}" if _WINDOWS else f"getent hosts {host}", same("")
         case RefusalKind.CERTIFICATE:
             return "", Text(
-                f"ca_file phải là chứng thư của nơi cấp cho broker, và chứng thư của broker phải "
+                f"ca_file phải là chứng chỉ của nơi cấp cho broker, và chứng chỉ của broker phải "
                 f"có {host} và còn hạn",
                 f"ca_file must be the certificate of the broker's authority, and the broker's "
                 f"own must name {host} and be in date",

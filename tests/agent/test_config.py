@@ -120,7 +120,7 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
          "chỉ dùng với mqtts:// (đang là 'authority.pem')",
          "is of use with mqtts:// only (got 'authority.pem')"),
         ("{url: 'mqtts://h', ca_file: agent.yaml}",
-         "{folder}/agent.yaml không chứa chứng thư PEM nào dùng được",
+         "{folder}/agent.yaml không chứa chứng chỉ PEM nào dùng được",
          "{folder}/agent.yaml holds no usable PEM certificate"),
     ],
 )  # fmt: skip

@@ -57,7 +57,7 @@ def test_a_broker_that_cannot_be_reached_is_no_valid_file(
          Text("{ca} không đọc được: không có tệp này", "{ca} cannot be read: "
               "No such file or directory")),
         ("{url: 'mqtts://h', ca_file: ca.pem}", "no certificate",
-         Text("{ca} không chứa chứng thư PEM nào dùng được",
+         Text("{ca} không chứa chứng chỉ PEM nào dùng được",
               "{ca} holds no usable PEM certificate")),
         ("{url: 'mqtt://h', ca_file: ca.pem}", None,
          Text("chỉ dùng với mqtts:// (đang là 'ca.pem')",

@@ -399,6 +399,7 @@ def test_a_certificate_of_another_host(tmp_path: Path, look: Doctor) -> None:
     mend = needs["broker"]["mend"]
     assert isinstance(mend, dict)
     assert all("ca_file" in words and "localhost" in words for words in mend.values())
+    assert "chứng chỉ của broker" in mend["vi"]  # as alerts and README call it
 
 
 @pytest.mark.parametrize(
