@@ -150,6 +150,7 @@ def test_what_follows_is_held_back(
     ("source", "of", "target", "at"),
     [
         ("DiemcauBrokerDown", HERE, "DiemcauHubIsolated", {**HUB, "instance": "b"}),
+        ("DiemcauServerRestarting", HERE, "DiemcauPointSilent", POINT),
         ("DiemcauBrokerDown", HERE, "DiemcauCertificateExpiring", {**HERE, "of": "broker"}),
         ("DiemcauPartDown", {**HUB, "part": "h"}, "DiemcauPointSilent", {**POINT, "hub": "g"}),
         ("DiemcauMeasureDown", {**HERE, "process": "1"}, "DiemcauDeviceNotWorking", POINT),

@@ -142,6 +142,7 @@ WORKS: Final = (Shown("0", "hỏng", RED), Shown("1", "tốt", GREEN))
 YES_NO: Final = (Shown("0", "không"), Shown("1", "có"))
 ALERT_WORDS: Final = (
     Shown("DiemcauServerDown", "máy chủ không trả lời"),
+    Shown("DiemcauServerRestarting", "máy chủ khởi động lại liên tục"),
     Shown("DiemcauPartDown", "một phần của máy chủ không đọc được"),
     Shown("DiemcauBrokerDown", "mất kết nối với broker"),
     Shown("DiemcauMeasureDown", "tiến trình đo không chạy"),
