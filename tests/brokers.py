@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,13 +66,22 @@ class Mosquitto:
             process.wait()
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker that lets everybody in."""
+@contextmanager
+def running_mosquitto(directory: Path, *settings: str) -> Iterator[Mosquitto]:
+    """Yield a broker with these lines in its file; the test is skipped where there is none."""
     program = mosquitto_program()
     if program is None:
         pytest.skip("mosquitto is not installed")
-    running = Mosquitto(program, tmp_path)
+    running = Mosquitto(program, directory, settings)
     running.start()
-    yield running
-    running.stop()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running broker that lets everybody in."""
+    with running_mosquitto(tmp_path, "allow_anonymous true") as running:
+        yield running

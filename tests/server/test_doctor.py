@@ -31,7 +31,7 @@ from diemcau_server.cli import main as command_line
 from diemcau_server.district.names import load_names
 from diemcau_server.district.papers import broker_file
 from diemcau_server.store.disk import REPORT_BYTES
-from tests.brokers import Mosquitto, free_port, mosquitto_program
+from tests.brokers import Mosquitto, free_port, running_mosquitto
 from tests.certificates import certify
 from tests.server.district import FILE
 
@@ -131,17 +131,11 @@ def test_an_account_that_hears_nothing_proves_nothing(
     rules: tuple[str, ...], hearing: str, acl: str, tmp_path: Path, look: Doctor
 ) -> None:
     """A forbidden message is only known to be kept back where a permitted one has come."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
     file = tmp_path / "acl"
     file.write_text("\n".join(rules) + "\n", encoding="utf-8")
-    broker = Mosquitto(program, tmp_path, ("allow_anonymous true", f"acl_file {file}", "user root"))
-    broker.start()
-    try:
+    lines = ("allow_anonymous true", f"acl_file {file}", "user root")
+    with running_mosquitto(tmp_path, *lines) as broker:
         code, needs = look(sections(free_port(), f"url: '{broker.url}'"))
-    finally:
-        broker.stop()
 
     assert code == 1
     assert (needs["broker_hearing"]["result"], needs["broker_acl"]["result"]) == (hearing, acl)
@@ -274,23 +268,16 @@ def test_a_degraded_server_of_before_the_update_is_heard(look: Doctor) -> None:
 
 def test_a_wrong_password_is_told_as_such(tmp_path: Path, look: Doctor) -> None:
     """The login is really tried; what lies behind it is not asked."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
     words = tmp_path / "words"
     make = ["mosquitto_passwd", "-b", "-c", str(words), "hub", "right"]
     subprocess.run(make, check=True, capture_output=True)
     rules = ("allow_anonymous false", f"password_file {words}", "user root")
-    broker = Mosquitto(program, tmp_path, rules)
-    broker.start()
     secret = tmp_path / "secret"
     secret.write_text("wrong", encoding="utf-8")
     secret.chmod(0o600)
-    try:
+    with running_mosquitto(tmp_path, *rules) as broker:
         login = f"url: '{broker.url}', username: hub, password_file: secret"
         code, needs = look(sections(free_port(), login))
-    finally:
-        broker.stop()
 
     assert code == 1
     assert needs["broker"]["result"] == "fail"
@@ -306,20 +293,22 @@ def test_a_wrong_password_is_told_as_such(tmp_path: Path, look: Doctor) -> None:
 
 def test_a_login_that_the_file_does_not_give_is_asked_for(tmp_path: Path, look: Doctor) -> None:
     """No password of which one could say where it is."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
-    broker = Mosquitto(program, tmp_path, ("allow_anonymous false",))
-    broker.start()
-    try:
+    with running_mosquitto(tmp_path, "allow_anonymous false") as broker:
         _, needs = look(sections(free_port(), f"url: '{broker.url}'"))
-    finally:
-        broker.stop()
 
     assert needs["broker"]["mend"] == {
         "vi": f"ghi username và password_file trong mục broker của {tmp_path}/server.yaml",
         "en": f"give username and password_file in the section broker of {tmp_path}/server.yaml",
     }
+
+
+def mend_of_handshake(needs: dict[str, dict[str, object]]) -> dict[str, str]:
+    """Return by language what mends a session by TLS that failed."""
+    gc.collect()  # the library leaves the socket of a failed handshake to the collector
+    assert needs["broker"]["result"] == "fail"
+    mend = needs["broker"]["mend"]
+    assert isinstance(mend, dict)
+    return mend
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -329,10 +318,7 @@ def test_a_port_without_tls(broker: Mosquitto, look: Doctor) -> None:
     url = broker.url.replace("mqtt:", "mqtts:")
     _, needs = look(sections(free_port(), f"url: '{url}'"))
 
-    gc.collect()  # the library leaves the socket of a failed handshake to the collector
-    assert needs["broker"]["result"] == "fail"
-    mend = needs["broker"]["mend"]
-    assert isinstance(mend, dict)
+    mend = mend_of_handshake(needs)
     assert all(f"listener {broker.port}" in words for words in mend.values())
 
 
@@ -354,26 +340,16 @@ def test_a_port_that_opens_and_does_not_understand(
     words: str,
 ) -> None:
     """It has TLS, so nothing sends anybody away from that; nor is what shows the port shown."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
     monkeypatch.setattr(link, "ANSWER_SECONDS", 2.0)
     certify(tmp_path)
     names = {"cafile": "ca.pem", "certfile": "broker.pem", "keyfile": "broker.key"}
     tls = tuple(f"{key} {tmp_path / name}" for key, name in names.items())
-    broker = Mosquitto(program, tmp_path, ("user root", "allow_anonymous true", *tls, *more))
-    broker.start()
-    try:
+    with running_mosquitto(tmp_path, "user root", "allow_anonymous true", *tls, *more) as broker:
         url = f"{scheme}://127.0.0.1:{broker.port}"
         ca_file = ", ca_file: ca.pem" if scheme == "mqtts" else ""
         _, needs = look(sections(free_port(), f"url: '{url}'{ca_file}"))
-    finally:
-        broker.stop()
 
-    gc.collect()  # the library leaves the socket of a failed handshake to the collector
-    assert needs["broker"]["result"] == "fail"
-    mend = needs["broker"]["mend"]
-    assert isinstance(mend, dict)
+    mend = mend_of_handshake(needs)
     assert all(words in said and "mqtt://" not in said for said in mend.values())
 
 
@@ -381,23 +357,13 @@ def test_a_port_that_opens_and_does_not_understand(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_certificate_of_another_host(tmp_path: Path, look: Doctor) -> None:
     """The name that is asked for must stand in it."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("mosquitto is not installed")
     certify(tmp_path)
     tls = (f"certfile {tmp_path / 'broker.pem'}", f"keyfile {tmp_path / 'broker.key'}")
-    broker = Mosquitto(program, tmp_path, ("user root", "allow_anonymous true", *tls))
-    broker.start()
-    try:
+    with running_mosquitto(tmp_path, "user root", "allow_anonymous true", *tls) as broker:
         url = f"mqtts://localhost:{broker.port}"
         _, needs = look(sections(free_port(), f"url: '{url}', ca_file: ca.pem"))
-    finally:
-        broker.stop()
 
-    gc.collect()  # the library leaves the socket of a failed handshake to the collector
-    assert needs["broker"]["result"] == "fail"
-    mend = needs["broker"]["mend"]
-    assert isinstance(mend, dict)
+    mend = mend_of_handshake(needs)
     assert all("ca_file" in words and "localhost" in words for words in mend.values())
     assert "chứng chỉ của broker" in mend["vi"]  # as alerts and README call it
 
